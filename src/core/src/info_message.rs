@@ -1,0 +1,142 @@
+//! What boxes say to each other (G-1 … G-5): the meaning, not the bytes. The bytes are `src/wire`'s.
+
+use crate::address::{HostName, IdAddress, ServiceAddress};
+use crate::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence};
+use crate::time::Duration;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
+
+/// One message, authenticated and decoded. The group is known from where it is handled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who sent it.
+    pub sender: IdAddress,
+    /// The sender's incarnation.
+    pub incarnation: Incarnation,
+    /// Its number within the incarnation.
+    pub sequence: Sequence,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// The heartbeat.
+    Info(Info),
+    /// The leader tells a box to serve an address (G-20).
+    Acquire(Order),
+    /// The leader tells a box to stop serving an address (G-21).
+    Release(Order),
+    /// A clean goodbye: everything is released (G-13).
+    Leave,
+    /// Asks a box for its entry in full, because the asker does not know the version it was told of (G-3).
+    Ask(IdAddress),
+}
+
+/// A command of the leader (G-5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The box that is to act.
+    pub destination: IdAddress,
+    /// The address it is about.
+    pub address: ServiceAddress,
+    /// The leader's control pass that decided it.
+    pub pass: PassNumber,
+    /// Why (G-64).
+    pub reason: crate::notification::Reason,
+}
+
+/// The heartbeat's content: always the status, and what fits of the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// The sender's status, in every beat.
+    pub status: Status,
+    /// The version of the sender's entry that this beat speaks of.
+    pub entry_version: EntryVersion,
+    /// The entry, or a part of it; `None` in a beat that changes nothing.
+    pub part: Option<EntryPart>,
+    /// What the sender knows of the other boxes (G-4).
+    pub heard: Vec<Heard>,
+}
+
+/// The small facts about a box that every beat carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The box's name, for people.
+    pub name: HostName,
+    /// Every linked test passes and the service interface has a carrier.
+    pub ok: bool,
+    /// Takes no new service address.
+    pub quiesced: bool,
+    /// Quiesced, and wants to be rid of what it serves, one address at a time (G-59).
+    pub draining: bool,
+    /// Has listened for one dead interval (G-40).
+    pub settled: bool,
+    /// Has no preferred address.
+    pub spare: bool,
+    /// Load, in the load object's unit.
+    pub load: u32,
+    /// Capacity, in the same unit.
+    pub capacity: u32,
+    /// Generation of the sender's configuration (G-62).
+    pub generation: Generation,
+    /// Digest of the group's part of it (G-62).
+    pub digest: u64,
+}
+
+/// A self-contained piece of a host entry: a receiver that has all `count` pieces of a version has the entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryPart {
+    /// Which piece, from 0.
+    pub index: u16,
+    /// How many pieces the entry has, at least 1.
+    pub count: u16,
+    /// The sender's control addresses (the same in every piece).
+    pub control_addresses: Vec<IpAddr>,
+    /// The rows of this piece.
+    pub rows: Vec<Row>,
+}
+
+/// One row of a host entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Row {
+    /// The sender owns this address.
+    Preferred(ServiceAddress),
+    /// The sender holds this address, in this state.
+    Claim(ServiceAddress, Claim),
+    /// The sender knows this address as another box's, last served at home this long ago (G-22, G-56).
+    Orphan {
+        /// The address.
+        address: ServiceAddress,
+        /// Its preferred box.
+        preferred: IdAddress,
+        /// Time since its preferred box served it.
+        age: Duration,
+    },
+}
+
+/// A claim to an address, as others see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Claim {
+    /// Being configured; not yet served.
+    Acquiring,
+    /// Served.
+    Online,
+    /// Being given up; not served any more once the box says nothing of it.
+    Releasing,
+}
+
+/// Second-hand knowledge of a box (G-4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The box.
+    pub id: IdAddress,
+    /// Its incarnation.
+    pub incarnation: Incarnation,
+    /// The highest sequence number heard from it.
+    pub sequence: Sequence,
+    /// How long ago the sender heard it *directly*. Second-hand ages are never passed on: they would be counted twice.
+    pub age: Duration,
+}

@@ -1,0 +1,194 @@
+//! The core's one door: what goes in, what comes out.
+
+use crate::address::{GroupName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
+use crate::counters::DropCause;
+use crate::info_message::Message;
+use crate::notification::Notification;
+use crate::params::BoxParams;
+use crate::quantity::Ticket;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// Time passed: nothing else happened.
+    Tick,
+    /// An authentic message of a group arrived on a control interface.
+    Received {
+        /// The group it is for.
+        group: GroupName,
+        /// The control interface it came in on.
+        interface: InterfaceName,
+        /// The message.
+        message: Message,
+    },
+    /// A datagram was dropped at the edge before it was a message (G-2).
+    Dropped {
+        /// The group at whose port it arrived.
+        group: GroupName,
+        /// Why.
+        cause: DropCause,
+    },
+    /// An acquire or release ended.
+    Finished {
+        /// The action.
+        ticket: Ticket,
+        /// `Err` holds what went wrong, in words.
+        result: Result<(), String>,
+    },
+    /// A run of a test object ended.
+    Tested {
+        /// The test.
+        test: TestName,
+        /// `Err` holds what went wrong, in words.
+        result: Result<(), String>,
+    },
+    /// A load object was sampled.
+    Sampled {
+        /// The load object.
+        load: LoadName,
+        /// Load and capacity; `Err` keeps the last figures and says why.
+        result: Result<(u32, u32), String>,
+    },
+    /// A service interface lost or regained its carrier.
+    Carrier {
+        /// The interface.
+        interface: InterfaceName,
+        /// It has one now.
+        up: bool,
+    },
+    /// An operator asks for something.
+    Command(Command),
+    /// A new configuration, already checked.
+    Configure(Box<BoxParams>),
+    /// The daemon is told to stop: release everything and say goodbye (G-13). The core answers with
+    /// [`Action::Stopped`] once others serve what it gave up, or after a bounded wait.
+    Stop,
+}
+
+/// What an operator may ask of a box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    /// Take no new service address; `None`: in every group.
+    Quiesce {
+        /// The group, or all.
+        group: Option<GroupName>,
+    },
+    /// Undo quiesce and drain.
+    Unquiesce {
+        /// The group, or all.
+        group: Option<GroupName>,
+    },
+    /// Quiesce, and move everything away, one address at a time (G-59).
+    Drain {
+        /// The group, or all.
+        group: Option<GroupName>,
+    },
+    /// On the leader: have `host` serve `address`, moving it there if another serves it.
+    Acquire {
+        /// The group.
+        group: GroupName,
+        /// The address.
+        address: ServiceAddress,
+        /// The box; `None`: the leader chooses.
+        host: Option<IdAddress>,
+    },
+    /// On the leader: have whoever serves `address` release it; the group then finds a server as for any unserved one.
+    Release {
+        /// The group.
+        group: GroupName,
+        /// The address.
+        address: ServiceAddress,
+    },
+}
+
+/// Why a [`Command`] was not carried out. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum CommandError {
+    /// This box is not in that group.
+    #[error("this box is not in a group named {0}")]
+    NoSuchGroup(GroupName),
+    /// The group has no such address.
+    #[error("group {0} has no service address {1}")]
+    NoSuchAddress(GroupName, ServiceAddress),
+    /// The group has no such live box.
+    #[error("group {0} has no live box {1}")]
+    NoSuchHost(GroupName, IdAddress),
+    /// Only the leader commands (G-41).
+    #[error("this box does not lead group {group}; ask {}", leader.map_or_else(|| String::from("again when there is a leader"), |id| alloc::format!("{id}")))]
+    NotLeader {
+        /// The group.
+        group: GroupName,
+        /// Who does lead it.
+        leader: Option<IdAddress>,
+    },
+    /// The box asked for can not take it.
+    #[error("{0} can not take it: {1}")]
+    NotEligible(IdAddress, String),
+}
+
+/// Something is to be done by the edge. An action with a ticket is answered by [`Input::Finished`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
+pub enum Action {
+    /// Send a message to the group address, once on every control interface.
+    Send {
+        /// The group.
+        group: GroupName,
+        /// The message.
+        message: Message,
+    },
+    /// Configure an address on the group's service interface, then run the acquire script (G-30).
+    Acquire {
+        /// Answer with this.
+        ticket: Ticket,
+        /// The group.
+        group: GroupName,
+        /// The address.
+        address: ServiceAddress,
+    },
+    /// Run the release script, then remove the address (G-31).
+    Release {
+        /// Answer with this.
+        ticket: Ticket,
+        /// The group.
+        group: GroupName,
+        /// The address.
+        address: ServiceAddress,
+    },
+    /// Announce served addresses: gratuitous ARP, unsolicited neighbour advertisement (G-10, G-60).
+    Announce {
+        /// The group.
+        group: GroupName,
+        /// The addresses.
+        addresses: Vec<ServiceAddress>,
+    },
+    /// Renew the kernel lifetime of the addresses held (G-33).
+    Renew {
+        /// The group.
+        group: GroupName,
+        /// The addresses.
+        addresses: Vec<ServiceAddress>,
+    },
+    /// Run a test object once and answer with [`Input::Tested`].
+    Test {
+        /// The test.
+        test: TestName,
+    },
+    /// Sample a load object once and answer with [`Input::Sampled`].
+    Sample {
+        /// The load object.
+        load: LoadName,
+    },
+    /// Tell the operator.
+    Notify(Notification),
+    /// Tell whoever asked what became of the [`Command`] just handled.
+    Answer(Result<(), CommandError>),
+    /// Everything is released and others serve it, or the wait is over: the daemon may exit.
+    Stopped,
+}

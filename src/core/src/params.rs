@@ -1,0 +1,124 @@
+//! What an engineer decides for a box and its groups: the part of the configuration that the core reads.
+//!
+//! Field names are the keys of `config/rais.toml`. Ranges are checked where the file is read (`src/config`); the core
+//! relies on them and states them here.
+
+use crate::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
+use crate::quantity::{Generation, Incarnation, Utilisation};
+use crate::time::Duration;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
+
+/// Most service groups on one box.
+pub const MAX_GROUPS: usize = 64;
+/// Most boxes in one group.
+pub const MAX_HOSTS: usize = 64;
+/// Most service addresses in one group.
+pub const MAX_ADDRESSES: usize = 10_000;
+
+/// Everything the core is configured with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoxParams {
+    /// This box's name.
+    pub name: HostName,
+    /// This start's number (G-1).
+    pub incarnation: Incarnation,
+    /// Generation of the running configuration (G-62).
+    pub generation: Generation,
+    /// The groups this box belongs to.
+    pub groups: BTreeMap<GroupName, GroupParams>,
+    /// Its test objects (N-1).
+    pub tests: BTreeMap<TestName, TestParams>,
+    /// Its load objects (N-2).
+    pub loads: BTreeMap<LoadName, LoadParams>,
+}
+
+/// One service group, as this box sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupParams {
+    /// The first of `control_addresses`.
+    pub id: IdAddress,
+    /// This box's control addresses, one per control interface, in the order of the configuration.
+    pub control: Vec<Control>,
+    /// First octets of a digest of what all boxes of the group should agree on (G-62).
+    pub digest: u64,
+    /// Addresses this box introduces and owns while it is healthy. None: it is a hot spare.
+    pub preferred_addresses: Vec<ServiceAddress>,
+    /// Addresses of the group with no preferred box.
+    pub pool_addresses: Vec<ServiceAddress>,
+    /// Time between two info messages: 10 ms to 60 s.
+    pub beat: Duration,
+    /// A box not heard for this long is dead: at least 2 beats, at most an hour.
+    pub dead_after: Duration,
+    /// How long an address may stay acquiring or releasing before the leader decides anew (G-52).
+    pub action_timeout: Duration,
+    /// Kernel lifetime of a configured service address; renewed every third of it (G-33). 1 s to 1 h.
+    pub lease: Duration,
+    /// Time between two re-announcements of served addresses (G-10); `None`: only after an acquire.
+    pub announce_every: Option<Duration>,
+    /// How long an orphan is kept (G-56); `None`: for ever.
+    pub orphan_timeout: Option<Duration>,
+    /// When an address goes home to its preferred box (G-57).
+    pub failback: Failback,
+    /// How the leader chooses among equals (G-55).
+    pub choice: Choice,
+    /// Utilisation above which a box is full (N-11).
+    pub high_water_mark: Utilisation,
+    /// Utilisation below which a full box has room again (N-11).
+    pub low_water_mark: Utilisation,
+    /// Tests that must pass for this box to be ok in this group (G-11).
+    pub tests: Vec<TestName>,
+    /// Where load and capacity come from; `None`: load 0 of capacity 1000.
+    pub load: Option<LoadName>,
+}
+
+/// A control interface and this box's address on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// The interface.
+    pub interface: InterfaceName,
+    /// This box's address there.
+    pub address: IpAddr,
+}
+
+/// When an address goes home to its preferred box (G-57).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failback {
+    /// As soon as the preferred box is available.
+    Immediate,
+    /// After this much unbroken health of the preferred box.
+    After(Duration),
+    /// When an operator asks.
+    Manual,
+}
+
+/// How the leader chooses among equals (G-55).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Choice {
+    /// Fewest addresses in proportion to capacity, then lowest utilisation, then a stable hash.
+    Balanced,
+    /// A pick by hash of (address, pass): seed A's random pick, made reproducible.
+    Random,
+}
+
+/// Schedule of a test object (N-1). What it probes is the edge's business.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestParams {
+    /// Time from one run's start to the next's.
+    pub interval: Duration,
+    /// A run that takes longer has failed. At most the interval.
+    pub timeout: Duration,
+    /// Passed runs in a row after which a failed test has recovered.
+    pub rise: u32,
+    /// Failed runs in a row after which the test has failed.
+    pub fall: u32,
+}
+
+/// Schedule of a load object (N-2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadParams {
+    /// Time between two samples.
+    pub interval: Duration,
+}

@@ -1,0 +1,212 @@
+//! An immutable picture of everything the core knows, for SNMP, the command line, names and the web.
+//!
+//! Readers never touch the [`Node`](crate::node::Node): they read the last published view. Rows are sorted by their key.
+
+use crate::address::{GroupName, HostName, IdAddress, LoadName, ServiceAddress, TestName};
+use crate::counters::Counters;
+use crate::info_message::Claim;
+use crate::notification::{HostState, Reason};
+use crate::quantity::{Generation, Incarnation, Utilisation};
+use crate::time::{Duration, Instant};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
+
+/// Everything the core knows, at one instant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// When it was taken.
+    pub at: Instant,
+    /// This box's name.
+    pub name: HostName,
+    /// This start's number.
+    pub incarnation: Incarnation,
+    /// Generation of the running configuration.
+    pub generation: Generation,
+    /// The groups, by name.
+    pub groups: Vec<GroupView>,
+    /// The test objects, by name.
+    pub tests: Vec<TestView>,
+    /// The load objects, by name.
+    pub loads: Vec<LoadView>,
+}
+
+/// One group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// Its name.
+    pub name: GroupName,
+    /// This box's id address in it.
+    pub id: IdAddress,
+    /// Who leads; `None`: nobody is settled.
+    pub leader: Option<IdAddress>,
+    /// This box has listened for one dead interval (G-40).
+    pub settled: bool,
+    /// Live boxes whose configuration of the group differs from ours (G-62).
+    pub disagreeing: u32,
+    /// Time between two info messages.
+    pub beat: Duration,
+    /// Silence after which a box is dead.
+    pub dead_after: Duration,
+    /// High water mark.
+    pub high_water_mark: Utilisation,
+    /// Low water mark.
+    pub low_water_mark: Utilisation,
+    /// Counters.
+    pub counters: Counters,
+    /// When the leader last changed, or the group was joined.
+    pub last_change: Instant,
+    /// The boxes, by id address; this box among them.
+    pub hosts: Vec<HostView>,
+    /// The service addresses, IPv4 first, then in numerical order.
+    pub addresses: Vec<AddressView>,
+}
+
+/// One box of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostView {
+    /// Its id address.
+    pub id: IdAddress,
+    /// Its name.
+    pub name: HostName,
+    /// Its health as seen from here.
+    pub state: HostState,
+    /// Its tests pass.
+    pub ok: bool,
+    /// It takes no new address.
+    pub quiesced: bool,
+    /// It is giving its addresses away.
+    pub draining: bool,
+    /// It has no preferred address.
+    pub spare: bool,
+    /// It has listened for one dead interval.
+    pub settled: bool,
+    /// Its load.
+    pub load: u32,
+    /// Its capacity.
+    pub capacity: u32,
+    /// Its utilisation.
+    pub utilisation: Utilisation,
+    /// Its control addresses.
+    pub control_addresses: Vec<IpAddr>,
+    /// Its preferred addresses.
+    pub preferred: Vec<ServiceAddress>,
+    /// How many addresses it serves.
+    pub served: u32,
+    /// When it was last heard, directly or through others; for this box itself: now.
+    pub last_heard: Instant,
+    /// Its incarnation.
+    pub incarnation: Incarnation,
+    /// How often its state changed.
+    pub transitions: u32,
+    /// When its state last changed.
+    pub last_change: Instant,
+}
+
+/// One service address of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressView {
+    /// The address.
+    pub address: ServiceAddress,
+    /// What the group makes of it.
+    pub state: AddressState,
+    /// Who serves it, or is about to, or is giving it up.
+    pub server: Option<IdAddress>,
+    /// Its preferred box, dead or alive; `None`: a pool address.
+    pub preferred: Option<IdAddress>,
+    /// Served, but not by its preferred box.
+    pub orphan: bool,
+    /// What is left of the orphan's time; `None`: no limit, or it is at home.
+    pub orphan_time_left: Option<Duration>,
+    /// Why it last moved, if this box knows.
+    pub reason: Option<Reason>,
+    /// This box's own claim to it.
+    pub own_claim: Option<Claim>,
+    /// How often its state or server changed.
+    pub transitions: u32,
+    /// When they last changed.
+    pub last_change: Instant,
+    /// The last thing that went wrong with it on this box.
+    pub last_error: Option<String>,
+}
+
+/// What the group makes of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressState {
+    /// Exactly one box serves it.
+    Online,
+    /// A box is configuring it.
+    Acquiring,
+    /// A box is giving it up.
+    Releasing,
+    /// Nobody claims it.
+    Unserved,
+    /// More than one box claims it.
+    Duplicate,
+}
+
+impl AddressState {
+    /// The word for it in the log, the MIB and the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Acquiring => "acquiring",
+            Self::Releasing => "releasing",
+            Self::Unserved => "unserved",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// One test object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestView {
+    /// Its name.
+    pub name: TestName,
+    /// It passes (a test that has not yet run `rise` times passes: a starting box is not a failed one).
+    pub passing: bool,
+    /// Runs.
+    pub runs: u64,
+    /// Failed runs.
+    pub failures: u64,
+    /// Times it changed between passing and failing.
+    pub transitions: u32,
+    /// When it last did.
+    pub last_change: Instant,
+    /// What the last failed run said.
+    pub last_error: Option<String>,
+}
+
+/// One load object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadView {
+    /// Its name.
+    pub name: LoadName,
+    /// Load at the last sample.
+    pub load: u32,
+    /// Capacity at the last sample.
+    pub capacity: u32,
+    /// When it was last sampled; `None`: never.
+    pub sampled: Option<Instant>,
+    /// What the last failed sample said, if the last one failed.
+    pub last_error: Option<String>,
+}
+
+impl View {
+    /// The group of that name.
+    #[must_use]
+    pub fn group(&self, name: &GroupName) -> Option<&GroupView> {
+        self.groups.iter().find(|group| group.name == *name)
+    }
+}
+
+impl GroupView {
+    /// This box leads.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.leader == Some(self.id)
+    }
+}

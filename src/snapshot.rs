@@ -1,0 +1,72 @@
+//! What the daemon publishes and everybody reads: the core's view, and the facts about this box around it.
+
+use rais_core::address::{GroupName, InterfaceName};
+use rais_core::time::Instant;
+use rais_core::view::View;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// One consistent picture of the box. Immutable; a new one replaces it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// What the core knows.
+    pub view: View,
+    /// What does not change between two reloads.
+    pub about: Arc<About>,
+    /// The zones, by name.
+    pub zones: Vec<ZoneView>,
+}
+
+/// Facts about the box that change only with a reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The product's version.
+    pub version: String,
+    /// sysContact.
+    pub contact: String,
+    /// sysLocation.
+    pub location: String,
+    /// When the daemon started, on the view's clock.
+    pub started: Instant,
+    /// Who signed the running configuration; `None`: nobody, it was accepted with `--insecure-unsigned`.
+    pub signer: Option<String>,
+    /// SHA-256 of the running configuration's manifest, in hexadecimal.
+    pub digest: String,
+    /// What came of the last attempt to load a configuration after the start, in words; `None`: there was none.
+    pub last_reload: Option<Result<String, String>>,
+    /// Per group, what the core has no use for.
+    pub groups: Vec<AboutGroup>,
+}
+
+/// Facts about a group that change only with a reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AboutGroup {
+    /// The group.
+    pub name: GroupName,
+    /// Its multicast address and port.
+    pub address: SocketAddr,
+    /// The interfaces that carry its messages.
+    pub control_interfaces: Vec<InterfaceName>,
+    /// The interface its service addresses are configured on.
+    pub service_interface: InterfaceName,
+}
+
+/// One zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneView {
+    /// Its origin.
+    pub name: String,
+    /// The group it advertises.
+    pub group: GroupName,
+    /// Its serial; 0: never written.
+    pub serial: u32,
+    /// Addresses in it.
+    pub records: u32,
+    /// Times it was written.
+    pub updates: u64,
+    /// When it was last written.
+    pub last_update: Option<Instant>,
+    /// What went wrong when it was last to be written, if it did.
+    pub last_error: Option<String>,
+}
