@@ -1,8 +1,10 @@
 //! The project's own commands: what a person or CI runs, from a bare clone.
 
 mod image;
+mod interrupt;
 mod lab;
 mod prerequisites;
+mod report;
 mod sim;
 mod test;
 mod up;
