@@ -31,7 +31,10 @@ pub fn build(arguments: &[&str], binaries: &[&str]) -> Result<Vec<PathBuf>> {
     let built: Vec<Artifact> = messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let find = |name: &&str| {
         let of_name = built.iter().filter(|artifact| artifact.target.name == **name);
-        of_name.filter_map(|artifact| artifact.executable.clone()).next_back().with_context(|| format!("cargo built no {name}"))
+        of_name
+            .filter_map(|artifact| artifact.executable.clone())
+            .next_back()
+            .with_context(|| format!("cargo built no {name}"))
     };
     binaries.iter().map(find).collect()
 }

@@ -1,5 +1,7 @@
 //! The project's own commands: what a person or CI runs, from a bare clone.
 
+mod cargo;
+mod demo;
 mod image;
 mod interrupt;
 mod lab;
@@ -9,6 +11,7 @@ mod sim;
 mod test;
 mod up;
 mod vm;
+mod walk;
 
 use clap::Parser;
 use std::process::ExitCode;

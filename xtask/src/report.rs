@@ -77,7 +77,7 @@ impl Checks {
     /// One expectation.
     pub fn check(&mut self, what: &str, expected: &str, seen: &str, passed: bool) {
         let verdict = if passed { good("ok") } else { bad("FAILED") };
-        println!("    {what:<46}{expected:>12}{seen:>12}  {verdict}");
+        println!("    {what:<44}{expected:>12}{seen:>11}  {verdict}");
         if passed {
             self.passed += 1;
         } else {

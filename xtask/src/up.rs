@@ -12,14 +12,8 @@ const START_LIMIT: [(Mode, Duration); 2] =
     [(Mode::Namespaces, Duration::from_secs(30)), (Mode::Machines, Duration::from_secs(180))];
 
 /// What the lab needs beyond what the image needs.
-const TOOLS: &[Tool] = &[
-    Tool::IP,
-    Tool::SYSCTL,
-    Tool::SSH_KEYGEN,
-    Tool::SNMPWALK,
-    Tool::SNMPTRAPD,
-    Tool::NAMED_CHECKZONE,
-];
+const TOOLS: &[Tool] =
+    &[Tool::IP, Tool::SYSCTL, Tool::SSH_KEYGEN, Tool::SNMPWALK, Tool::SNMPTRAPD, Tool::NAMED_CHECKZONE];
 
 /// Options.
 #[derive(clap::Args)]
@@ -50,9 +44,8 @@ pub fn run(args: &Args) -> Result<()> {
 
     let plan = Plan::new(mode, args.boxes);
     let what = if args.netns { "namespaces" } else { "virtual machines" };
-    let mut lab = step(&format!("starting {} boxes as {what}", args.boxes), || {
-        Lab::start(plan, programs, &cargo::repository())
-    })?;
+    let mut lab =
+        step(&format!("starting {} boxes as {what}", args.boxes), || Lab::start(plan, programs, &cargo::repository()))?;
     let result = at_work(&mut lab, args);
     if result.is_err() && !interrupt::happened() {
         keep_evidence(&lab);
@@ -115,7 +108,9 @@ fn commands(lab: &Lab) -> String {
             lab.plan.boxes[0].lan_v4()
         )
     };
-    let ctl = |command: &str| format!("{} --socket {} {command}", lab.raisctl_path().display(), lab.control_socket(0).display());
+    let ctl = |command: &str| {
+        format!("{} --socket {} {command}", lab.raisctl_path().display(), lab.control_socket(0).display())
+    };
     [
         report::strong("From another terminal:"),
         format!("ip netns exec {} ping {}", lab.client(), lab.plan.services[0].address),

@@ -118,8 +118,7 @@ fn group_key() -> String {
 /// Scripts that fail while their file of faults exists.
 fn write_scripts(root: &Path, directory: &Path) -> Result<ScriptFaults> {
     fs::create_dir_all(root.join("scripts"))?;
-    let faults =
-        ScriptFaults { acquire: directory.join("acquire-fails"), release: directory.join("release-fails") };
+    let faults = ScriptFaults { acquire: directory.join("acquire-fails"), release: directory.join("release-fails") };
     for (name, fault) in [("acquire", &faults.acquire), ("release", &faults.release)] {
         let path = root.join("scripts").join(name);
         fs::write(

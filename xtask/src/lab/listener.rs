@@ -29,7 +29,9 @@ impl Listener {
                 match listener.accept() {
                     // Accepted is all the test asks for.
                     Ok((connection, _)) => drop(connection),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(10)),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        std::thread::sleep(Duration::from_millis(10))
+                    }
                     Err(_) => return,
                 }
             }

@@ -111,8 +111,9 @@ impl Machine {
             // A script may have ended meanwhile.
             let _ = kill(pid, Signal::SIGKILL);
         }
-        self.on = None;
+        // The cables first: the namespace would take them along too, but only some time later.
         network.detach(&self.plan)?;
+        self.on = None;
         Ok(before)
     }
 
@@ -123,8 +124,9 @@ impl Machine {
         raisd.signal(Signal::SIGTERM)?;
         let status = raisd.wait(STOP_LIMIT)?;
         ensure!(status.success(), "raisd of {} ended with {status}", self.plan.name);
-        self.on = None;
+        // The cables first: the namespace would take them along too, but only some time later.
         network.detach(&self.plan)?;
+        self.on = None;
         Ok(before)
     }
 
@@ -157,6 +159,18 @@ impl Machine {
             std::fs::remove_file(path)?;
         }
         Ok(())
+    }
+
+    /// Flips the lowest bit of the last letter of the box's contact: still good TOML, no longer what was signed.
+    pub fn flip_configuration_bit(&self) -> Result<()> {
+        let path = self.bundle.directory.join("rais.toml");
+        let mut text = std::fs::read(&path)?;
+        let line = text.windows(8).position(|window| window == b"contact ").context("no contact in rais.toml")?;
+        let end = text.iter().skip(line).position(|octet| *octet == b'\n').context("an unfinished line")? + line;
+        // Before the closing quote.
+        let letter = text.get_mut(end.saturating_sub(2)).context("an empty line")?;
+        *letter ^= 1;
+        Ok(std::fs::write(&path, text)?)
     }
 
     /// Errs if it is on and its raisd has ended although nobody killed it.

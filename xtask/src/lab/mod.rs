@@ -9,18 +9,16 @@ mod machine;
 mod network;
 mod nms;
 mod plan;
-mod process;
 mod prober;
+mod process;
 mod status;
 mod trace;
 
-pub use bundle::{COMMUNITY, TEST, ZONE};
+pub use bundle::{COMMUNITY, ZONE};
 pub use machine::Programs;
 pub use network::remove_stale;
 pub use nms::{MIB, Mibs, Trap};
-pub use plan::{BOXES, GATEWAY, HTTP, Mode, Plan, Timing};
-pub use status::Status;
-pub use trace::Seen;
+pub use plan::{BOXES, HTTP, Mode, Plan};
 
 use crate::interrupt::{self, wait_for};
 use anyhow::{Context, Result, ensure};
@@ -29,11 +27,13 @@ use machine::Machine;
 use network::Network;
 use nms::TrapReceiver;
 use prober::Prober;
+use status::Status;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use trace::Seen;
 
 /// A box that answers within this time is one that answers: far above a round trip on a busy machine, far below a move.
 const ANSWERS_NOW: Duration = Duration::from_millis(100);
@@ -113,6 +113,11 @@ impl Lab {
         self.machines[index].set_script_fault(script, fails)
     }
 
+    /// Flips one bit of the box's signed configuration on disk; flips it back when called again. Namespaces only.
+    pub fn flip_configuration_bit(&self, index: usize) -> Result<()> {
+        self.machines[index].flip_configuration_bit()
+    }
+
     /// The box is on.
     pub fn is_on(&self, index: usize) -> bool {
         self.machines[index].is_on()
@@ -184,9 +189,8 @@ impl Lab {
 
     /// Who answers the client for each address at this moment.
     pub fn answering(&self) -> Result<BTreeMap<IpAddr, Option<usize>>> {
-        let who = |address| {
-            Ok((address, self.prober.answers_now(address, ANSWERS_NOW)?.and_then(|answer| answer.from)))
-        };
+        let who =
+            |address| Ok((address, self.prober.answers_now(address, ANSWERS_NOW)?.and_then(|answer| answer.from)));
         self.plan.addresses().map(who).collect()
     }
 

@@ -264,7 +264,12 @@ fn namespaces() -> Result<Vec<String>> {
 
 fn pids_inside(namespace: &str) -> Vec<Pid> {
     let listed = output(&["netns", "pids", namespace]).unwrap_or_default();
-    listed.lines().filter_map(|line| line.trim().parse().ok()).map(Pid::from_raw).filter(|p| *p != Pid::this()).collect()
+    listed
+        .lines()
+        .filter_map(|line| line.trim().parse().ok())
+        .map(Pid::from_raw)
+        .filter(|p| *p != Pid::this())
+        .collect()
 }
 
 fn remove_namespace(name: &str) -> Result<()> {

@@ -183,7 +183,14 @@ pub fn poll_command(client: &Namespace, program: &str, options: &[&str], mibs: &
 
 /// Runs a net-snmp program against an agent and gives what it printed; anything on its standard error is an error, for
 /// that is where it complains about a MIB it can not read.
-pub fn poll(client: &Namespace, program: &str, options: &[&str], mibs: &Mibs, agent: Ipv4Addr, what: &str) -> Result<String> {
+pub fn poll(
+    client: &Namespace,
+    program: &str,
+    options: &[&str],
+    mibs: &Mibs,
+    agent: Ipv4Addr,
+    what: &str,
+) -> Result<String> {
     let output = poll_command(client, program, options, mibs, agent).arg(what).output()?;
     let complaints = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success() && complaints.trim().is_empty(), "{program} {what}: {}", complaints.trim());
@@ -225,7 +232,7 @@ mod tests {
         for (name, varbind, readable) in table {
             let varbinds = vec![(varbind.to_owned(), String::new())];
             let trap = Trap { at: Instant::now(), from: None, name: name.to_owned(), varbinds };
-            assert_eq!(trap.is_readable() , readable, "{name} {varbind}");
+            assert_eq!(trap.is_readable(), readable, "{name} {varbind}");
         }
     }
 }

@@ -10,8 +10,8 @@ use super::trace::{Answer, Seen, Trace};
 use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, recvfrom,
-    sendto, setsockopt, socket, sockopt,
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, SockaddrLike,
+    recvfrom, sendto, setsockopt, socket, sockopt,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
@@ -108,7 +108,12 @@ impl Sockets {
         };
         let echo_v4 = raw(AddressFamily::Inet, SockProtocol::Icmp)?;
         let echo_v6 = raw(AddressFamily::Inet6, SockProtocol::IcmpV6)?;
-        Ok(Self { echo_v4, echo_v6, frames_v4: frames(SockProtocol::EthIp)?, frames_v6: frames(SockProtocol::EthIpv6)? })
+        Ok(Self {
+            echo_v4,
+            echo_v6,
+            frames_v4: frames(SockProtocol::EthIp)?,
+            frames_v6: frames(SockProtocol::EthIpv6)?,
+        })
     }
 }
 

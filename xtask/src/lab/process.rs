@@ -84,7 +84,6 @@ impl Drop for Process {
 pub fn tail(path: &Path, lines: usize) -> String {
     let text = std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let all: Vec<&str> = text.lines().collect();
-    let last: Vec<String> =
-        all.iter().skip(all.len().saturating_sub(lines)).map(|line| format!("  {line}")).collect();
+    let last: Vec<String> = all.iter().skip(all.len().saturating_sub(lines)).map(|line| format!("  {line}")).collect();
     if last.is_empty() { String::from("  (nothing)") } else { last.join("\n") }
 }
