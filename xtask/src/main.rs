@@ -9,6 +9,7 @@ mod prerequisites;
 mod report;
 mod sim;
 mod test;
+mod tidy;
 mod up;
 mod vm;
 mod walk;

@@ -12,7 +12,7 @@ const START_LIMIT: [(Mode, Duration); 2] =
     [(Mode::Namespaces, Duration::from_secs(30)), (Mode::Machines, Duration::from_secs(180))];
 
 /// What the lab needs beyond what the image needs.
-const TOOLS: &[Tool] =
+pub const TOOLS: &[Tool] =
     &[Tool::IP, Tool::SYSCTL, Tool::SSH_KEYGEN, Tool::SNMPWALK, Tool::SNMPTRAPD, Tool::NAMED_CHECKZONE];
 
 /// Options.

@@ -148,11 +148,6 @@ impl Plan {
         self.services.iter().map(|service| service.address)
     }
 
-    /// The box with this host name.
-    pub fn named(&self, name: &str) -> Option<usize> {
-        self.boxes.iter().position(|a_box| a_box.name == name)
-    }
-
     /// The box with this own address on the segment or the control network.
     pub fn owner_of(&self, own: IpAddr) -> Option<usize> {
         self.boxes.iter().position(|b| own == b.lan_v4() || own == b.lan_v6() || own == b.control_v4())

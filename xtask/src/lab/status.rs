@@ -55,10 +55,6 @@ pub struct Host {
 pub struct Address {
     /// The address.
     pub address: IpAddr,
-    /// What the group makes of it.
-    pub state: String,
-    /// Who serves it.
-    pub server: Option<IpAddr>,
     /// What this box itself holds of it.
     pub own_claim: Option<serde_json::Value>,
 }

@@ -95,7 +95,9 @@ mod tests {
 
     #[test]
     fn a_silence_is_the_longest_gap_that_touches_the_window() {
-        let table: &[(&str, &[(u64, usize)], u64, u64, u64)] = &[
+        // What, the answers, the window, the silence.
+        type Row = (&'static str, &'static [(u64, usize)], u64, u64, u64);
+        let table: &[Row] = &[
             ("a gap inside the window", &[(0, 0), (10, 0), (300, 1), (310, 1)], 5, 312, 290),
             ("a gap that began before the window counts whole", &[(0, 0), (300, 1), (310, 1)], 100, 312, 300),
             ("a gap before the window does not count", &[(0, 0), (300, 1), (310, 1), (320, 1)], 315, 325, 10),
