@@ -49,6 +49,7 @@ tools! {
     OVMF = "/usr/share/OVMF/OVMF_CODE_4M.fd" in "ovmf";
     // Boxes as namespaces, and the client beside them.
     IP = "ip" in "iproute2";
+    SYSCTL = "sysctl" in "procps";
     NFT = "nft" in "nftables";
     PING = "ping" in "iputils-ping";
     ARPING = "arping" in "arping";
