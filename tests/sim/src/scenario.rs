@@ -79,10 +79,10 @@ impl Fault {
             | Self::Freeze(_)
             | Self::Partition(_)
             | Self::OneWay(..)
+            | Self::NetworkDown(_)
             | Self::Loss(_)
             | Self::Delay(_) => true,
-            Self::NetworkDown(_)
-            | Self::Duplication(_)
+            Self::Duplication(_)
             | Self::PowerCut(_)
             | Self::Stop(_)
             | Self::Test(_)

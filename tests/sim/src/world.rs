@@ -161,6 +161,32 @@ struct Names {
     lan: InterfaceName,
 }
 
+/// An action in a line, for people.
+fn line_of(action: &Action) -> String {
+    match action {
+        Action::Send { message: Message { sequence, body, .. }, .. } => match body {
+            Body::Info(info) => {
+                let status = &info.status;
+                let flags = [(!status.ok, " not-ok"), (status.quiesced, " quiesced"), (!status.settled, " unsettled")];
+                let flags: String = flags.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect();
+                let heard = info.heard.iter().map(|heard| format!("{}:{}", heard.id, heard.age.as_millis()));
+                let heard: Vec<_> = heard.collect();
+                let part = info.part.as_ref().map(|part| format!(" {:?}", part.rows)).unwrap_or_default();
+                format!("sends {sequence} info v{}{flags} heard {heard:?}{part}", info.entry_version)
+            }
+            Body::Acquire(order) => format!("sends {sequence} ACQUIRE {order:?}"),
+            Body::Release(order) => format!("sends {sequence} RELEASE {order:?}"),
+            Body::Leave => format!("sends {sequence} leave"),
+            Body::Ask(whom) => format!("sends {sequence} ask {whom}"),
+        },
+        Action::Acquire { address, .. } => format!("acquire {address}"),
+        Action::Release { address, .. } => format!("release {address}"),
+        other => format!("{other:?}").replace("group: GroupName(\"group\"), ", ""),
+    }
+    .replace("ServiceAddress", "")
+    .replace("IdAddress", "")
+}
+
 fn name<T: std::str::FromStr>(text: &str) -> T
 where
     T::Err: std::fmt::Debug,
@@ -427,10 +453,9 @@ impl World {
     }
 
     fn act(&mut self, index: usize, action: Action, ordered: Option<(IdAddress, ServiceAddress)>) {
-        if self.trace.is_some()
-            && !matches!(&action, Action::Send { message: Message { body: Body::Info(info), .. }, .. } if info.part.is_none())
-        {
-            self.note(|| format!("  box {}: {action:?}", index + 1));
+        if self.trace.is_some() {
+            let line = line_of(&action);
+            self.note(|| format!("  box {}: {line}", index + 1));
         }
         match action {
             Action::Send { message, .. } => self.send(index, message),
@@ -598,8 +623,8 @@ impl World {
             }
             Fault::Test(index) => self.boxes[index].well = false,
             Fault::Carrier(index) => self.set_carrier(index, false),
-            Fault::Quiesce(index) => self.quiesce(index, |group| Command::Quiesce { group }),
-            Fault::Drain(index) => self.quiesce(index, |group| Command::Drain { group }),
+            Fault::Quiesce(index) => self.quiesce(index, true, |group| Command::Quiesce { group }),
+            Fault::Drain(index) => self.quiesce(index, true, |group| Command::Drain { group }),
             Fault::Scripts(index, scripts) => self.boxes[index].scripts = scripts,
             Fault::Move(host, address) => self.ask_leader(|group| Command::Acquire {
                 group,
@@ -636,8 +661,8 @@ impl World {
             Fault::Test(index) => self.boxes[index].well = true,
             Fault::Carrier(index) => self.set_carrier(index, true),
             Fault::Quiesce(index) | Fault::Drain(index) => {
-                self.quiesce(index, |group| Command::Unquiesce { group });
                 self.boxes[index].quiesced = false;
+                self.quiesce(index, false, |group| Command::Unquiesce { group });
             }
             Fault::Scripts(index, _) => {
                 self.boxes[index].scripts = Scripts::Take(self.scenario.boxes[index].script);
@@ -654,12 +679,12 @@ impl World {
         }
     }
 
-    fn quiesce(&mut self, index: usize, command: impl Fn(Option<GroupName>) -> Command) {
+    fn quiesce(&mut self, index: usize, quiesced: bool, command: impl Fn(Option<GroupName>) -> Command) {
         if self.boxes[index].node.is_none() || self.boxes[index].frozen {
             return;
         }
         self.handle(index, Input::Command(command(None)));
-        self.boxes[index].quiesced = true;
+        self.boxes[index].quiesced = quiesced;
     }
 
     fn ask_leader(&mut self, command: impl Fn(GroupName) -> Command) {
