@@ -228,3 +228,65 @@ fn a_file_that_is_no_text_is_refused_where_the_text_ends() {
     let rejected = load(&[("x".to_owned(), Vec::new(), 0)].into_iter().collect(), &Trust::InsecureUnsigned);
     assert_eq!(rejected.unwrap_err().to_string(), "rais.toml is missing");
 }
+
+mod any_text {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn seeds() -> Vec<String> {
+        let files = ["config", "config/examples", "tests/config/good", "tests/config/bad"].into_iter();
+        files.flat_map(toml_files).map(|file| fs::read_to_string(file).unwrap()).collect()
+    }
+
+    /// Taken, or refused with faults that stand in the file and say something.
+    fn is_judged(source: &str) {
+        if let Err(rejected) = parse(source) {
+            let Rejected::Faulty(faults) = rejected else { panic!("{rejected:?}") };
+            assert!(!faults.as_slice().is_empty());
+            for fault in faults.as_slice() {
+                let lines = source.bytes().filter(|octet| *octet == b'\n').count() + 1;
+                assert!((1..=lines).contains(&fault.line) && fault.column >= 1, "{fault}");
+                assert!(!fault.message.contains("a bug in rais"), "{source}\n{fault}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_beginning_of_every_file_is_judged() {
+        for source in seeds() {
+            for (end, _) in source.char_indices().step_by(7) {
+                is_judged(&source[..end]);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_file_with_lines_lost_doubled_swapped_and_octets_changed_is_judged(
+            file in any::<prop::sample::Index>(),
+            edits in prop::collection::vec((0_u8..5, any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<char>()), 1..8),
+        ) {
+            let seeds = seeds();
+            let mut lines: Vec<String> = file.get(&seeds).lines().map(str::to_owned).collect();
+            for (kind, at, other, letter) in edits {
+                if lines.is_empty() {
+                    break;
+                }
+                let (at, other) = (at.index(lines.len()), other.index(lines.len()));
+                match kind {
+                    0 => drop(lines.remove(at)),
+                    1 => lines.insert(other, lines[at].clone()),
+                    2 => lines.swap(at, other),
+                    3 => lines[at] = lines[at].chars().rev().collect(),
+                    _ => {
+                        let place = lines[at].char_indices().nth(other).map_or(0, |(place, _)| place);
+                        lines[at].insert(place, letter);
+                    }
+                }
+            }
+            is_judged(&lines.join("\n"));
+        }
+    }
+}

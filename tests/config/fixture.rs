@@ -24,6 +24,7 @@ const DUMMIES: &[(&str, &[u8], u32)] = &[
     ("scripts/release", b"#!/bin/sh\nexit 0\n", 0o700),
     ("scripts/not-executable", b"#!/bin/sh\nexit 0\n", 0o644),
     ("zones/www.header", b"@ 5 SOA ns.example.net. noc.example.net. 1 60 60 3600 5\n@ 60 NS ns.example.net.\n", 0o644),
+    ("zones/bad.header", b"@ 5 SOA ns.example.net. noc.example.net. 1 60 60 3600 5\n$INCLUDE more\n", 0o644),
     ("zones/latin1.header", b"; B\xfcro\n", 0o644),
 ];
 
