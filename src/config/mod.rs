@@ -1,1 +1,19 @@
-//! Not written yet.
+//! The configuration: files in, either a [`Configuration`] or all its faults out.
+//!
+//! Pure: it opens no file and reads no clock; `os::bundle` reads directories, `ctl` and `daemon` bring the two together.
+//! The stages, each of which trusts only what the one before it passed: signatures ([`keyring`]) over the manifest,
+//! the manifest ([`manifest`]), the hashes of the files ([`bundle`]), the TOML (`v1`). Requirements.
+
+pub mod bundle;
+pub mod fault;
+pub mod keyring;
+pub mod manifest;
+pub mod model;
+pub mod provenance;
+pub mod secret;
+
+pub use bundle::{BundleFiles, Rejected, load};
+pub use fault::{Fault, Faults};
+pub use keyring::Keyring;
+pub use model::Configuration;
+pub use provenance::{Digest, Floor, Provenance, Trust};

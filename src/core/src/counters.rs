@@ -31,11 +31,13 @@ pub enum DropCause {
     StalePass,
     /// More boxes than [`MAX_HOSTS`](crate::params::MAX_HOSTS), or more addresses than a group may have.
     OverLimit,
+    /// Authentic, but of a message type that a newer release speaks and this one does not (G-6).
+    UnknownType,
 }
 
 impl DropCause {
     /// Every cause, in the order of the MIB.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::OffLink,
         Self::Malformed,
         Self::Version,
@@ -48,6 +50,7 @@ impl DropCause {
         Self::NotLeader,
         Self::StalePass,
         Self::OverLimit,
+        Self::UnknownType,
     ];
 
     /// The word for it in the log, the MIB and the command line.
@@ -66,6 +69,7 @@ impl DropCause {
             Self::NotLeader => "not-leader",
             Self::StalePass => "stale-pass",
             Self::OverLimit => "over-limit",
+            Self::UnknownType => "unknown-type",
         }
     }
 }

@@ -117,6 +117,26 @@ pub enum Row {
     },
 }
 
+impl Row {
+    /// At most this many octets are needed to encode the row: what `src/wire` writes, and its tests assert. Parts of an
+    /// entry are packed by it so that a message fits one unfragmented datagram (G-3).
+    #[must_use]
+    pub const fn octets(&self) -> usize {
+        const fn of(address: IpAddr) -> usize {
+            match address {
+                IpAddr::V4(_) => 4,
+                IpAddr::V6(_) => 16,
+            }
+        }
+        // A tag and the address's family; a claim's state; an age in milliseconds.
+        match self {
+            Self::Preferred(address) => 2 + of(address.0),
+            Self::Claim(address, _) => 3 + of(address.0),
+            Self::Orphan { address, preferred, .. } => 10 + of(address.0) + of(preferred.0),
+        }
+    }
+}
+
 /// A claim to an address, as others see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Claim {

@@ -15,6 +15,7 @@ pub mod address;
 pub mod counters;
 pub mod info_message;
 pub mod io;
+pub mod node;
 pub mod notification;
 pub mod params;
 pub mod quantity;

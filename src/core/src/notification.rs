@@ -131,6 +131,8 @@ pub enum Reason {
     Load,
     /// The configuration took it away.
     Configuration,
+    /// A peer of a newer release gave a reason that this one has no word for (G-6).
+    Unknown,
 }
 
 macro_rules! words {
@@ -163,6 +165,7 @@ words!(Reason {
     Overslept => "overslept",
     Load => "load",
     Configuration => "configuration",
+    Unknown => "unknown",
 });
 
 impl Notification {
