@@ -1,1 +1,18 @@
-//! Not written yet.
+//! Every system call of the product: sockets, netlink, processes, files, clocks, signals.
+//!
+//! Nothing here decides anything, and nothing here knows a group, a `Node`, a `View`, SNMP, DNS or the configuration's
+//! file: plain parameters in, results out. All `unsafe`, all of `nix` and all of `rtnetlink` live below this module
+//! (arrow 4 of the map), so this is the place to read when the question is "what does rais do to my kernel?".
+
+pub mod announce;
+pub mod clock;
+pub mod load;
+pub mod multicast;
+pub mod netlink;
+pub mod network;
+pub mod probe;
+pub mod process;
+pub mod script;
+pub mod signals;
+pub mod store;
+pub mod unix_socket;

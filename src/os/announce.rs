@@ -1,0 +1,280 @@
+//! Tells the segment where a service address now lives: gratuitous ARP and unsolicited neighbour advertisement (G-30,
+//! G-60, G-61).
+//!
+//! The frames are written by hand to a packet socket, so it works before the kernel has the address, costs one system
+//! call per frame and never waits. Who announces what, and how often, is decided elsewhere. RFC 5227 §3, RFC 826,
+//! RFC 4861 §7.2.6.
+
+use crate::os::netlink::MacAddress;
+use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use thiserror::Error;
+
+const BROADCAST: MacAddress = [0xff; 6];
+/// Where IPv6 sends what all nodes of a link should hear, `ff02::1`.
+const ALL_NODES_MAC: MacAddress = [0x33, 0x33, 0, 0, 0, 1];
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+/// Room for the frames of a thousand addresses to wait for the wire.
+const SEND_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Why an interface can not be announced on.
+#[derive(Debug, Error)]
+#[error("announcing on interface {interface_index}: {source}")]
+pub struct AnnounceError {
+    interface_index: u32,
+    #[source]
+    source: io::Error,
+}
+
+/// Does the box forward packets? An IPv6 host that uses it as its router forgets it if an announcement says no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It forwards nothing.
+    Host,
+    /// It forwards between its interfaces.
+    Router,
+}
+
+/// Somebody who is told in person (G-61): a router that ignores broadcast announcements, or that must not miss one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its address. It is told about addresses of the same family.
+    pub address: IpAddr,
+    /// Its Ethernet address.
+    pub mac: MacAddress,
+}
+
+/// What became of a batch of announcements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Announced {
+    /// Frames handed to the kernel.
+    pub sent: u32,
+    /// Frames the kernel did not take at once: no carrier, or a full queue. The next round repeats them.
+    pub dropped: u32,
+}
+
+/// Announces on one interface.
+#[derive(Debug)]
+pub struct Announcer {
+    socket: OwnedFd,
+    interface_index: u32,
+    mac: MacAddress,
+    role: Role,
+}
+
+impl Announcer {
+    /// Opens a packet socket that only sends. If the interface changes its Ethernet address or is made again, open
+    /// another.
+    ///
+    /// # Errors
+    /// [`AnnounceError`] without `CAP_NET_RAW`, or if there is no such interface.
+    pub fn open(interface_index: u32, mac: MacAddress, role: Role) -> Result<Self, AnnounceError> {
+        let socket = open_packet_socket(interface_index)
+            .map_err(|error| AnnounceError { interface_index, source: error.into() })?;
+        Ok(Self { socket, interface_index, mac, role })
+    }
+
+    /// Kernel index of the interface.
+    #[must_use]
+    pub fn interface_index(&self) -> u32 {
+        self.interface_index
+    }
+
+    /// Announces every address to the whole segment, once: two ARP forms for IPv4 (some systems heed only requests, some
+    /// only replies), one advertisement for IPv6.
+    pub fn announce(&self, addresses: &[IpAddr]) -> Announced {
+        let mut announced = Announced::default();
+        for address in addresses {
+            match address {
+                IpAddr::V4(address) => {
+                    self.send(&arp_frame(ArpForm::Request, self.mac, *address, None), &mut announced);
+                    self.send(&arp_frame(ArpForm::Reply, self.mac, *address, None), &mut announced);
+                }
+                IpAddr::V6(address) => {
+                    self.send(&advertisement_frame(self.mac, *address, self.role, None), &mut announced)
+                }
+            }
+        }
+        announced
+    }
+
+    /// Announces every address to each of `neighbours` of its family, in frames of their own.
+    pub fn announce_to(&self, neighbours: &[Neighbour], addresses: &[IpAddr]) -> Announced {
+        let mut announced = Announced::default();
+        for neighbour in neighbours {
+            for address in addresses {
+                match (address, neighbour.address) {
+                    (IpAddr::V4(address), IpAddr::V4(to)) => {
+                        let frame = arp_frame(ArpForm::Reply, self.mac, *address, Some((to, neighbour.mac)));
+                        self.send(&frame, &mut announced);
+                    }
+                    (IpAddr::V6(address), IpAddr::V6(to)) => {
+                        let frame = advertisement_frame(self.mac, *address, self.role, Some((to, neighbour.mac)));
+                        self.send(&frame, &mut announced);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        announced
+    }
+
+    fn send(&self, frame: &[u8], announced: &mut Announced) {
+        // SAFETY: `frame` is live and `frame.len()` octets long; the kernel only reads it.
+        let result =
+            unsafe { libc::send(self.socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), libc::MSG_DONTWAIT) };
+        let counter = if result < 0 { &mut announced.dropped } else { &mut announced.sent };
+        *counter = counter.saturating_add(1);
+    }
+}
+
+fn open_packet_socket(interface_index: u32) -> Result<OwnedFd, Errno> {
+    // Protocol 0: it is handed no frame, so nothing is ever to be read.
+    let flags = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointer is passed.
+    let fd = Errno::result(unsafe { libc::socket(libc::AF_PACKET, flags, 0) })?;
+    // SAFETY: `fd` was just opened and is owned by nobody else.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: all zeros is a valid `sockaddr_ll`.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = u16::try_from(libc::AF_PACKET).map_err(|_| Errno::EINVAL)?;
+    address.sll_ifindex = i32::try_from(interface_index).map_err(|_| Errno::ENODEV)?;
+    let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: `address` is live and `length` octets long; the kernel only reads it.
+    Errno::result(unsafe { libc::bind(fd, (&raw const address).cast(), length) })?;
+    // Refused without CAP_NET_ADMIN, and then the default does for a few hundred addresses.
+    let _ = setsockopt(&socket, SndBufForce, &SEND_BUFFER);
+    Ok(socket)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ArpForm {
+    Request,
+    Reply,
+}
+
+/// An ARP frame that says that `address` is at `mac`: to everybody, or to one neighbour.
+fn arp_frame(form: ArpForm, mac: MacAddress, address: Ipv4Addr, to: Option<(Ipv4Addr, MacAddress)>) -> Vec<u8> {
+    let (target_address, destination) = to.unwrap_or((address, BROADCAST));
+    let (operation, target_mac) = match form {
+        // RFC 5227 §3: the target's hardware address is of no meaning in a request and is sent as zero.
+        ArpForm::Request => ([0, 1], [0; 6]),
+        ArpForm::Reply => ([0, 2], destination),
+    };
+    [
+        &destination[..],
+        &mac,
+        &[0x08, 0x06],
+        // Ethernet, IPv4, address lengths 6 and 4
+        &[0, 1, 0x08, 0, 6, 4],
+        &operation,
+        &mac,
+        &address.octets(),
+        &target_mac,
+        &target_address.octets(),
+        // up to Ethernet's 60 octets: some network cards refuse less
+        &[0; 18],
+    ]
+    .concat()
+}
+
+/// A frame with a neighbour advertisement that overrides what is known: to all nodes, or to one neighbour.
+fn advertisement_frame(mac: MacAddress, address: Ipv6Addr, role: Role, to: Option<(Ipv6Addr, MacAddress)>) -> Vec<u8> {
+    const OVERRIDE: u8 = 0x20;
+    const ROUTER: u8 = 0x80;
+    const ICMPV6: u8 = 58;
+    let (to, destination) = to.unwrap_or((ALL_NODES, ALL_NODES_MAC));
+    let flags = match role {
+        Role::Host => OVERRIDE,
+        Role::Router => OVERRIDE | ROUTER,
+    };
+    let body = |checksum: [u8; 2]| {
+        [
+            // type 136, code 0
+            &[136, 0][..],
+            &checksum,
+            &[flags, 0, 0, 0],
+            &address.octets(),
+            // option 2, target link-layer address, 8 octets
+            &[2, 1],
+            &mac,
+        ]
+        .concat()
+    };
+    let unsummed = body([0, 0]);
+    let length = u8::try_from(unsummed.len()).unwrap_or(u8::MAX);
+    let pseudo_header = [&address.octets()[..], &to.octets(), &[0, 0, 0, length, 0, 0, 0, ICMPV6]].concat();
+    let checksum = internet_checksum(&[pseudo_header, unsummed].concat());
+    [
+        &destination[..],
+        &mac,
+        &[0x86, 0xdd],
+        // version 6, no class, no flow label; hop limit 255, without which it is ignored
+        &[0x60, 0, 0, 0, 0, length, ICMPV6, 255],
+        &address.octets(),
+        &to.octets(),
+        &body(checksum),
+    ]
+    .concat()
+}
+
+/// RFC 1071, over an even number of octets.
+fn internet_checksum(octets: &[u8]) -> [u8; 2] {
+    let (pairs, _) = octets.as_chunks::<2>();
+    let sum: u32 = pairs.iter().map(|pair| u32::from(u16::from_be_bytes(*pair))).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let folded = (folded & 0xffff) + (folded >> 16);
+    let [_, _, high, low] = folded.to_be_bytes();
+    [!high, !low]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAC: MacAddress = [0x52, 0x54, 0, 9, 0, 1];
+
+    #[test]
+    fn a_gratuitous_arp_names_the_address_as_sender_and_target_and_fills_a_minimal_frame() {
+        let address = Ipv4Addr::new(10, 9, 0, 101);
+        let rows = [(ArpForm::Request, [0, 1], [0; 6]), (ArpForm::Reply, [0, 2], [0xff; 6])];
+        for (form, operation, target_mac) in rows {
+            let frame = arp_frame(form, MAC, address, None);
+            assert_eq!(frame.len(), 60);
+            assert_eq!(&frame[..14], &[&BROADCAST[..], &MAC, &[8, 6]].concat());
+            assert_eq!(&frame[20..22], &operation);
+            assert_eq!(&frame[22..32], &[&MAC[..], &[10, 9, 0, 101]].concat());
+            assert_eq!(&frame[32..42], &[&target_mac[..], &[10, 9, 0, 101]].concat());
+        }
+    }
+
+    #[test]
+    fn a_neighbour_told_in_person_gets_a_unicast_reply() {
+        let (router, router_mac) = (Ipv4Addr::new(10, 9, 0, 254), [2, 0, 0, 0, 0, 9]);
+        let frame = arp_frame(ArpForm::Reply, MAC, Ipv4Addr::new(10, 9, 0, 101), Some((router, router_mac)));
+        assert_eq!(&frame[..6], &router_mac);
+        assert_eq!(&frame[32..42], &[&router_mac[..], &router.octets()].concat());
+    }
+
+    #[test]
+    fn an_advertisement_sums_to_zero_and_says_whether_the_box_is_a_router() {
+        let address: Ipv6Addr = "fd00:9::101".parse().unwrap();
+        for (role, flags) in [(Role::Host, 0x20), (Role::Router, 0xa0)] {
+            let frame = advertisement_frame(MAC, address, role, None);
+            assert_eq!(frame.len(), 14 + 40 + 32);
+            assert_eq!(&frame[..6], &ALL_NODES_MAC);
+            assert_eq!(frame[21], 255, "hop limit");
+            assert_eq!(frame[58], flags);
+            let summed = [&frame[22..54], &[0, 0, 0, 32, 0, 0, 0, 58][..], &frame[54..]].concat();
+            assert_eq!(internet_checksum(&summed), [0, 0]);
+        }
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_rfc_1071() {
+        assert_eq!(internet_checksum(&[0, 1, 0xf2, 3, 0xf4, 0xf5, 0xf6, 0xf7]), [0x22, 0x0d]);
+    }
+}

@@ -1,0 +1,170 @@
+//! The difference between the network that is wanted and the one that is there: a pure function of the two.
+
+use super::{Change, NetworkError, Wanted, WantedRoute};
+use crate::os::netlink::{Address, Link, Owner, Route, link::select};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// What the kernel has.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Present {
+    pub(super) links: Vec<Link>,
+    pub(super) addresses: Vec<Address>,
+    pub(super) routes: Vec<Route>,
+}
+
+/// One change, and the index of the link it is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) index: u32,
+    pub(super) change: Change,
+}
+
+/// The NIC of each interface, by the configuration's name.
+pub(super) fn find_links(wanted: &Wanted, links: &[Link]) -> (BTreeMap<String, Link>, Vec<NetworkError>) {
+    let (mut found, mut errors) = (BTreeMap::new(), Vec::new());
+    for interface in &wanted.interfaces {
+        match select(links, &interface.selector) {
+            Ok(link) => {
+                found.insert(interface.name.clone(), link.clone());
+            }
+            Err(source) => errors.push(NetworkError::Interface { interface: interface.name.clone(), source }),
+        }
+    }
+    (found, errors)
+}
+
+/// The steps to what is wanted, in the order in which they are to be taken: what comes goes before what leaves, so that
+/// nothing is cut off in between.
+pub(super) fn steps(
+    wanted: &Wanted,
+    found: &BTreeMap<String, Link>,
+    present: &Present,
+) -> (Vec<Step>, Vec<NetworkError>) {
+    let mut steps = link_steps(wanted, found);
+    let (added, removed) = address_steps(wanted, found, present);
+    steps.extend(added);
+    let (routed, errors) = route_steps(wanted, found, present);
+    steps.extend(routed);
+    steps.extend(removed);
+    (steps, errors)
+}
+
+fn link_steps(wanted: &Wanted, found: &BTreeMap<String, Link>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for interface in &wanted.interfaces {
+        let Some(link) = found.get(&interface.name) else { continue };
+        let name = || interface.name.clone();
+        if let Some(to) = interface.mtu.filter(|mtu| *mtu != link.mtu) {
+            steps.push(Step { index: link.index, change: Change::Mtu { interface: name(), from: link.mtu, to } });
+        }
+        if !link.up {
+            steps.push(Step { index: link.index, change: Change::LinkUp { interface: name() } });
+        }
+    }
+    steps
+}
+
+/// Addresses to add, and to remove later.
+fn address_steps(wanted: &Wanted, found: &BTreeMap<String, Link>, present: &Present) -> (Vec<Step>, Vec<Step>) {
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    for entry in present.addresses.iter().filter(|entry| entry.owner == Owner::Box) {
+        let same = |other: &&(IpAddr, u8)| **other == (entry.address, entry.prefix_length);
+        let stays = wanted.interfaces.iter().any(|interface| {
+            // If the NIC of an interface is not found, its addresses stay wherever they are.
+            let here = found.get(&interface.name).is_none_or(|link| link.index == entry.interface_index);
+            here && interface.addresses.iter().any(|address| same(&address))
+        });
+        if stays {
+            continue;
+        }
+        let link = present.links.iter().find(|link| link.index == entry.interface_index);
+        let change = Change::AddressRemoved {
+            interface: link.map(|link| link.name.clone()).unwrap_or_default(),
+            address: entry.address,
+            prefix_length: entry.prefix_length,
+        };
+        let step = Step { index: entry.interface_index, change };
+        // IPv6 does not take an address twice, not even with another prefix length.
+        let blocks = entry.address.is_ipv6()
+            && wanted.interfaces.iter().any(|interface| {
+                found.get(&interface.name).is_some_and(|link| link.index == entry.interface_index)
+                    && interface.addresses.iter().any(|(address, _)| *address == entry.address)
+            });
+        if blocks { first.push(step) } else { last.push(step) }
+    }
+    for interface in &wanted.interfaces {
+        let Some(link) = found.get(&interface.name) else { continue };
+        for (address, prefix_length) in &interface.addresses {
+            let there = present.addresses.iter().any(|entry| {
+                entry.interface_index == link.index
+                    && entry.owner != Owner::Service
+                    && (entry.address, entry.prefix_length) == (*address, *prefix_length)
+            });
+            if !there {
+                let interface = interface.name.clone();
+                let change = Change::AddressAdded { interface, address: *address, prefix_length: *prefix_length };
+                first.push(Step { index: link.index, change });
+            }
+        }
+    }
+    (first, last)
+}
+
+fn route_steps(wanted: &Wanted, found: &BTreeMap<String, Link>, present: &Present) -> (Vec<Step>, Vec<NetworkError>) {
+    let (mut steps, mut errors) = (Vec::new(), Vec::new());
+    let mut leaving: Vec<&Route> = present.routes.iter().filter(|route| route.ours).collect();
+    for wanted_route in &wanted.routes {
+        let Some(link) = found.get(&wanted_route.interface) else {
+            // As with addresses: what the missing NIC had stays.
+            leaving.retain(|route| !is_same_but_for_link(route, &route_of(wanted_route, route.interface_index)));
+            let WantedRoute { to: (to, prefix_length), interface, .. } = wanted_route.clone();
+            errors.push(NetworkError::RouteInterface { to, prefix_length, interface });
+            continue;
+        };
+        let route = route_of(wanted_route, link.index);
+        let is_there = |other: &Route| other.interface_index == link.index && is_same_but_for_link(other, &route);
+        let takes_place_of = |other: &Route| {
+            (other.to, other.prefix_length, other.metric) == (route.to, route.prefix_length, route.metric)
+        };
+        let there = present.routes.iter().any(is_there);
+        let replaces = leaving.iter().any(|other| takes_place_of(other));
+        leaving.retain(|other| !takes_place_of(other));
+        let change = match (there, replaces) {
+            (true, _) => continue,
+            (false, true) => Change::RouteReplaced(route),
+            (false, false) => Change::RouteAdded(route),
+        };
+        steps.push(Step { index: link.index, change });
+    }
+    let removed = leaving.into_iter();
+    steps.extend(
+        removed.map(|route| Step { index: route.interface_index, change: Change::RouteRemoved(route.clone()) }),
+    );
+    (steps, errors)
+}
+
+fn is_same_but_for_link(one: &Route, other: &Route) -> bool {
+    let key = |route: &Route| (route.to, route.prefix_length, route.via, route.metric);
+    key(one) == key(other)
+}
+
+fn route_of(wanted: &WantedRoute, interface_index: u32) -> Route {
+    let (to, prefix_length) = wanted.to;
+    let to = prefix_of(to, prefix_length);
+    Route { to, prefix_length, via: Some(wanted.via), interface_index, metric: wanted.metric, ours: true }
+}
+
+/// The address with all bits beyond the prefix cleared, as the kernel stores it.
+fn prefix_of(address: IpAddr, length: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(length.into())).unwrap_or(0);
+            IpAddr::from(std::net::Ipv4Addr::from(u32::from(address) & mask))
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(length.into())).unwrap_or(0);
+            IpAddr::from(std::net::Ipv6Addr::from(u128::from(address) & mask))
+        }
+    }
+}

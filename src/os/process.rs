@@ -1,0 +1,73 @@
+//! What the daemon asks the kernel for itself: priority, memory that stays, enough descriptors.
+//!
+//! None of it is needed to be correct, all of it is needed to be on time (G-66, G-69): a caller logs a refusal as a
+//! warning and goes on.
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use thiserror::Error;
+
+/// The kernel refused a favour. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ProcessError {
+    /// No right to run ahead of others: give raisd `CAP_SYS_NICE`, or accept later beats under load.
+    #[error("no real-time priority ({0}); heartbeats may be late under load: needs CAP_SYS_NICE")]
+    Priority(Errno),
+    /// No right to lock memory: give raisd `CAP_IPC_LOCK`, or accept that a box that swaps beats late.
+    #[error("memory is not locked ({0}); a box that swaps may beat late: needs CAP_IPC_LOCK")]
+    Memory(Errno),
+    /// The limit of open files can not be read or raised: many groups may run out of descriptors.
+    #[error("the limit of open files stays as it is ({0})")]
+    Files(Errno),
+}
+
+/// Runs the calling thread under `SCHED_FIFO` at `priority` (1 to 99, 99 the most urgent), reset in its children: the
+/// heartbeat thread alone, for a handful of microseconds per beat (G-69).
+///
+/// # Errors
+/// [`ProcessError::Priority`] without the right to; the thread goes on as an ordinary one.
+pub fn run_thread_first(priority: i32) -> Result<(), ProcessError> {
+    let param = libc::sched_param { sched_priority: priority };
+    // SAFETY: 0 is the calling thread; the kernel only reads `param`, which outlives the call.
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const param) };
+    Errno::result(result).map(drop).map_err(ProcessError::Priority)
+}
+
+/// Keeps every page of the process in memory, those of later allocations too.
+///
+/// # Errors
+/// [`ProcessError::Memory`] without the right to, or beyond `RLIMIT_MEMLOCK`.
+pub fn lock_memory() -> Result<(), ProcessError> {
+    // SAFETY: it takes no pointer and changes nothing but where pages may live.
+    let result = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) };
+    Errno::result(result).map(drop).map_err(ProcessError::Memory)
+}
+
+/// Raises the soft limit of open files to the hard one and returns it.
+///
+/// # Errors
+/// [`ProcessError::Files`] if the limit can not be read or set.
+pub fn raise_open_files() -> Result<u64, ProcessError> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(ProcessError::Files)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_err(ProcessError::Files)?;
+    }
+    Ok(hard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_of_files_becomes_the_hard_one() {
+        let hard = raise_open_files().unwrap();
+        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), (hard, hard));
+    }
+
+    #[test]
+    fn a_priority_beyond_the_range_is_refused_in_words() {
+        let error = run_thread_first(100).unwrap_err();
+        assert!(error.to_string().contains("heartbeats may be late"), "{error}");
+    }
+}
