@@ -6,7 +6,7 @@
 use super::event_loop::{Mailbox, News};
 use super::journal::Journal;
 use super::reload::Reloader;
-use super::runtime::Figures;
+use super::figures::Figures;
 use crate::ctl::protocol::{
     Line, Lines, MAX_EVENTS, MAX_REQUEST, Refusal, Request, Response, decode_request, encode_response,
 };

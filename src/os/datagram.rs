@@ -117,6 +117,36 @@ impl DatagramSocket {
     }
 }
 
+/// A socket that only sends, to one peer, from an address of the caller's choice.
+#[derive(Debug)]
+pub struct DatagramSender(Socket);
+
+impl DatagramSender {
+    /// Opens it. `source` `None`: the kernel chooses, once.
+    ///
+    /// # Errors
+    /// [`DatagramError`] with the peer's address: no route, or `source` is not this box's.
+    pub fn open(source: Option<IpAddr>, peer: SocketAddr) -> Result<Self, DatagramError> {
+        let open = || {
+            let socket = Socket::new(Domain::for_address(peer), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+            if let Some(source) = source {
+                socket.bind(&SocketAddr::new(source, 0).into())?;
+            }
+            socket.connect(&peer.into())?;
+            Ok(Self(socket))
+        };
+        open().map_err(|source| DatagramError { address: peer, source })
+    }
+
+    /// Sends one datagram. Never waits.
+    ///
+    /// # Errors
+    /// The kernel's, of this datagram or, as UDP has it, of one before it that the peer refused.
+    pub fn send(&self, datagram: &[u8]) -> io::Result<()> {
+        self.0.send(datagram).map(drop)
+    }
+}
+
 fn open_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
     // A reload that narrows 0.0.0.0 to one address opens the new socket before it closes the old one.

@@ -6,6 +6,8 @@
 
 pub mod announce;
 pub mod clock;
+pub mod datagram;
+pub mod executables;
 pub mod load;
 pub mod multicast;
 pub mod netlink;
@@ -13,6 +15,9 @@ pub mod network;
 pub mod probe;
 pub mod process;
 pub mod script;
+pub mod serial;
 pub mod signals;
 pub mod store;
+pub mod tree;
 pub mod unix_socket;
+pub mod wait;
