@@ -1,11 +1,17 @@
 //! A bundle: the TOML, everything it names, a manifest over all of them, and signatures over the manifest.
 
 use super::fault::Faults;
-use super::manifest::FileFault;
+use super::keyring::Keyring;
+pub use super::manifest::MAX_FILES;
+use super::manifest::{FileFault, ImageVersion, Manifest, describe, files_to_toml};
 use super::model::Configuration;
-use super::provenance::{Floor, Trust};
+use super::provenance::{Digest, Floor, Provenance, Trust};
+use super::reader::decode;
+use super::v1;
+pub use super::values::{MAX_DEPTH, MAX_PATH, check_bundle_path};
+use rais_core::address::HostName;
 use rais_core::quantity::Generation;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -13,6 +19,16 @@ use zeroize::Zeroizing;
 pub const CONFIGURATION_FILE: &str = "rais.toml";
 /// The manifest's path in a bundle.
 pub const MANIFEST_FILE: &str = "manifest.toml";
+/// The path of its first signature; further ones have `.1`, `.2`, … behind it.
+pub const SIGNATURE_FILE: &str = "manifest.toml.sig";
+
+/// Octets of the largest file that a bundle may hold: 64 groups of 10,000 addresses would need 13 MB and nobody has them;
+/// a box of 128 MB must not die of reading its configuration.
+pub const MAX_FILE_OCTETS: u64 = 4 << 20;
+/// Octets of all files of a bundle.
+pub const MAX_BUNDLE_OCTETS: u64 = 16 << 20;
+/// Most signatures that are looked at: each costs a public key operation.
+const MAX_SIGNATURES: usize = 16;
 
 /// A file of a bundle.
 #[derive(Clone, PartialEq, Eq)]
@@ -75,20 +91,20 @@ pub enum Rejected {
         floor: Floor,
     },
     /// It is for another box.
-    #[error("it is for box {device}, and this is {this}")]
+    #[error("the manifest is for box {device}, and this is {this}")]
     OtherDevice {
         /// The box that the manifest names.
-        device: String,
+        device: HostName,
         /// The box that this is, or that the TOML names.
-        this: String,
+        this: HostName,
     },
     /// It needs a newer image. Update the image first.
     #[error("it needs image {min_image} or newer, and this is {image}")]
     OldImage {
         /// What the manifest asks for.
-        min_image: String,
+        min_image: ImageVersion,
         /// What this is.
-        image: String,
+        image: ImageVersion,
     },
     /// The TOML has faults.
     #[error("{0}")]
@@ -100,6 +116,116 @@ pub enum Rejected {
 /// # Errors
 /// [`Rejected`], with all faults of the stage that refused it.
 pub fn load(files: &BundleFiles, trust: &Trust) -> Result<Configuration, Rejected> {
-    let _ = (files, trust);
-    Err(Rejected::NoManifest)
+    let Some(content) = files.0.get(MANIFEST_FILE).map(|file| file.content.as_slice()) else {
+        return match trust {
+            Trust::Signed { .. } => Err(Rejected::NoManifest),
+            Trust::InsecureUnsigned => parse(files, unsigned(files)),
+        };
+    };
+    // Nothing but the signature's own format is parsed before a trusted signer has vouched for it.
+    let signers = match trust {
+        Trust::Signed { keyring, signers_needed, .. } => verify_signatures(content, files, keyring, *signers_needed)?,
+        Trust::InsecureUnsigned => Vec::new(),
+    };
+    let manifest = Manifest::parse(content).map_err(Rejected::Manifest)?;
+    let provenance = Provenance { generation: manifest.generation, digest: Digest::of(content), signers };
+    if let Trust::Signed { floor, device, .. } = trust {
+        check_floor(&provenance, *floor)?;
+        check_device(&manifest, device.as_ref())?;
+    }
+    check_image(&manifest)?;
+    let changed = manifest.compare(files);
+    if !changed.is_empty() {
+        return Err(Rejected::Files(changed));
+    }
+    let configuration = parse(&with_signed_modes(files, &manifest), provenance)?;
+    check_device(&manifest, Some(&configuration.name))?;
+    Ok(configuration)
+}
+
+/// The paths in the bundle that a `rais.toml` names: what must be read along with a single file.
+#[must_use]
+pub fn referenced_files(configuration: &[u8]) -> BTreeSet<String> {
+    std::str::from_utf8(configuration).map_or_else(|_| BTreeSet::new(), v1::referenced_files)
+}
+
+/// Is this the name of a signature over the manifest: `manifest.toml.sig`, or that with `.1`, `.2`, …?
+#[must_use]
+pub fn is_signature(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix(SIGNATURE_FILE) else { return false };
+    let numbered = rest.strip_prefix('.').is_some_and(|n| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()));
+    rest.is_empty() || numbered
+}
+
+fn parse(files: &BundleFiles, provenance: Provenance) -> Result<Configuration, Rejected> {
+    let missing = || Rejected::Files(vec![FileFault::Missing(CONFIGURATION_FILE.to_owned())]);
+    let file = files.0.get(CONFIGURATION_FILE).ok_or_else(missing)?;
+    let source = decode(CONFIGURATION_FILE, &file.content).map_err(Rejected::Faulty)?;
+    v1::parse(source, files, provenance).map_err(Rejected::Faulty)
+}
+
+/// The provenance of files that nobody vouches for: two that are alike have the same digest.
+fn unsigned(files: &BundleFiles) -> Provenance {
+    let digest = Digest::of(files_to_toml(&describe(files)).as_bytes());
+    Provenance { generation: Generation(0), digest, signers: Vec::new() }
+}
+
+/// Who signed. A signature that does not count is no reason to refuse: while a key is rolled over, a bundle carries one
+/// by the old key and one by the new, and a box knows only one of them.
+fn verify_signatures(
+    manifest: &[u8],
+    files: &BundleFiles,
+    keyring: &Keyring,
+    needed: usize,
+) -> Result<Vec<String>, Rejected> {
+    let mut good = BTreeSet::new();
+    let mut bad = Vec::new();
+    let signatures = files.0.iter().filter(|(path, _)| is_signature(path));
+    for (path, signature) in signatures.take(MAX_SIGNATURES) {
+        match keyring.verify(manifest, &signature.content) {
+            Ok(signer) => {
+                good.insert(signer.principal.clone());
+            }
+            Err(why) => bad.push(format!("{path}: {why}")),
+        }
+    }
+    let needed = needed.max(1);
+    match (good.len() >= needed, good.is_empty() && bad.is_empty()) {
+        (true, _) => Ok(good.into_iter().collect()),
+        (false, true) => Err(Rejected::NoSignature),
+        (false, false) => Err(Rejected::Untrusted { good: good.len(), needed, bad }),
+    }
+}
+
+/// replaying an old bundle never works, loading the confirmed one again does.
+fn check_floor(provenance: &Provenance, floor: Floor) -> Result<(), Rejected> {
+    let again = provenance.generation == floor.generation && floor.digest == Some(provenance.digest);
+    if provenance.generation > floor.generation || again {
+        return Ok(());
+    }
+    Err(Rejected::Older { generation: provenance.generation, floor })
+}
+
+fn check_device(manifest: &Manifest, this: Option<&HostName>) -> Result<(), Rejected> {
+    match this.filter(|this| **this != manifest.device) {
+        Some(this) => Err(Rejected::OtherDevice { device: manifest.device.clone(), this: this.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn check_image(manifest: &Manifest) -> Result<(), Rejected> {
+    let image = ImageVersion::own();
+    match manifest.min_image.filter(|min_image| *min_image > image) {
+        Some(min_image) => Err(Rejected::OldImage { min_image, image }),
+        None => Ok(()),
+    }
+}
+
+/// What was signed decides who may read a file and whether it can be run: a FAT partition knows no modes.
+fn with_signed_modes(files: &BundleFiles, manifest: &Manifest) -> BundleFiles {
+    let signed = |(path, file): (&String, &BundleFile)| {
+        let mode = manifest.files.get(path)?.mode;
+        Some((path.clone(), BundleFile { content: file.content.clone(), mode }))
+    };
+    BundleFiles(files.0.iter().filter_map(signed).collect())
 }

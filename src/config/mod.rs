@@ -9,10 +9,14 @@ pub mod fault;
 pub mod keyring;
 pub mod manifest;
 pub mod model;
+mod network_values;
 pub mod provenance;
+mod reader;
 pub mod secret;
+mod v1;
+mod values;
 
-pub use bundle::{BundleFiles, Rejected, load};
+pub use bundle::{BundleFile, BundleFiles, Rejected, load};
 pub use fault::{Fault, Faults};
 pub use keyring::Keyring;
 pub use model::Configuration;

@@ -158,7 +158,7 @@ pub struct Load {
 }
 
 /// What a load object measures.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadSource {
     /// Busy time of all processors.
     Cpu,

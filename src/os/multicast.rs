@@ -13,8 +13,10 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
+use tokio::io::unix::AsyncFd;
 
 /// Every datagram leaves with this time to live, and one that arrives with less came through a router.
 pub const LINK_LOCAL_TTL: u8 = 255;
@@ -209,6 +211,41 @@ impl AsFd for ControlSocket {
 impl AsRawFd for ControlSocket {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+}
+
+/// A control socket that is awaited. Others may go on sending on the same one.
+#[derive(Debug)]
+pub struct AsyncControlSocket(AsyncFd<Arc<ControlSocket>>);
+
+impl AsyncControlSocket {
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The kernel's, if the runtime can watch no more descriptors.
+    pub fn new(socket: Arc<ControlSocket>) -> io::Result<Self> {
+        // SAFETY: the socket owns its descriptor and never changes it, and the `Arc` keeps it open.
+        unsafe { AsyncFd::register(socket) }.map(Self).map_err(io::Error::from)
+    }
+
+    /// The next datagram. May be cancelled: nothing is lost.
+    ///
+    /// # Errors
+    /// Only if the runtime is shutting down.
+    pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            match self.0.get_ref().recv(buffer) {
+                Some(received) => return Ok(received),
+                None => ready.clear_ready(),
+            }
+        }
+    }
+
+    /// The socket itself.
+    #[must_use]
+    pub fn socket(&self) -> &Arc<ControlSocket> {
+        self.0.get_ref()
     }
 }
 

@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn the_mac_is_hmac_sha_256_of_the_unpadded_key() {
         let key = Key::from_hex(HEX).unwrap();
-        let plain = Hmac::<Sha256>::new_from_slice(&key.0).unwrap().chain_update(b"what").finalize().into_bytes();
+        let plain =
+            <Hmac<Sha256> as Mac>::new_from_slice(&key.0).unwrap().chain_update(b"what").finalize().into_bytes();
         assert_eq!(key.mac().chain_update(b"what").finalize().into_bytes(), plain);
     }
 }

@@ -1,12 +1,18 @@
 //! The project's own commands: what a person or CI runs, from a bare clone.
 
+mod cargo;
+mod demo;
 mod image;
+mod interrupt;
 mod lab;
 mod prerequisites;
+mod report;
 mod sim;
 mod test;
+mod tidy;
 mod up;
 mod vm;
+mod walk;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,10 +1,201 @@
-//! Not written yet.
+//! `cargo xtask test`: every check there is, the cheap ones first, with a summary at the end.
+//!
+//! It knows how each check is started and how its success is told, nothing of what is checked. Its last line is
+//! `N passed, N failed`, of stages.
+
+use crate::prerequisites::{self, Tool};
+use crate::report::{bad, duration, faint, good, strong};
+use crate::{cargo, interrupt, tidy};
+use anyhow::{Context, Result, bail, ensure};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Histories of the simulation; `--quick` runs a tenth.
+const HISTORIES: u32 = 20_000;
 
 /// Options.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Leave out the image test, and run a tenth of the simulated histories.
+    #[arg(long)]
+    quick: bool,
+    /// Only this stage; may be given more than once.
+    #[arg(long, value_name = "STAGE", value_parser = clap::builder::PossibleValuesParser::new(STAGES.map(|stage| stage.name)))]
+    only: Vec<String>,
+}
+
+/// One stage.
+#[derive(Clone, Copy)]
+struct Stage {
+    /// As `--only` takes it.
+    name: &'static str,
+    /// In words.
+    what: &'static str,
+    /// Debian's programs that it needs.
+    tools: &'static [Tool],
+    /// Does it.
+    run: fn(&Args) -> Result<Outcome>,
+}
+
+/// How a stage ended, if not by an error.
+enum Outcome {
+    /// It passed; something worth saying about it, or nothing.
+    Passed(String),
+    /// It was not run, and why.
+    NotRun(String),
+}
+
+/// Cheap failures first; what builds on the same artefacts stands together.
+const STAGES: [Stage; 10] = [
+    Stage { name: "house", what: "arrows, first lines, lengths, leftovers", tools: &[], run: house },
+    Stage { name: "format", what: "rustfmt", tools: &[], run: format },
+    Stage { name: "mib", what: "smilint -l 6 says nothing", tools: &[Tool::SMILINT], run: mib },
+    Stage { name: "licences", what: "cargo-deny: licences, bans, sources", tools: &[], run: licences },
+    Stage { name: "no-std", what: "the core links where there is no std", tools: &[], run: no_std },
+    Stage { name: "lints", what: "clippy, every warning an error", tools: &[], run: lints },
+    Stage { name: "tests", what: "unit and integration tests", tools: crate::up::TOOLS, run: tests },
+    Stage { name: "simulation", what: "seeded histories of whole groups", tools: &[], run: simulation },
+    Stage { name: "namespaces", what: "the demo, boxes in namespaces", tools: crate::up::TOOLS, run: namespaces },
+    Stage { name: "image", what: "the demo, the image in three VMs", tools: crate::up::TOOLS, run: image },
+];
 
 /// Runs it.
-pub fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("not written yet")
+pub fn run(args: &Args) -> Result<()> {
+    interrupt::catch()?;
+    let chosen: Vec<&Stage> = STAGES
+        .iter()
+        .filter(|stage| args.only.is_empty() || args.only.iter().any(|name| name == stage.name))
+        .filter(|stage| !(args.quick && args.only.is_empty() && stage.name == "image"))
+        .collect();
+    let tools: Vec<Tool> = chosen.iter().flat_map(|stage| stage.tools.iter().copied()).collect();
+    prerequisites::ensure(&tools)?;
+
+    let start = Instant::now();
+    let mut results = Vec::new();
+    for (number, stage) in chosen.iter().enumerate() {
+        println!("\n{}", strong(&format!("[{}/{}] {}: {}", number + 1, chosen.len(), stage.name, stage.what)));
+        let start = Instant::now();
+        let result = (stage.run)(args);
+        if let Err(error) = &result {
+            println!("{error:#}");
+        }
+        results.push((*stage, result, start.elapsed()));
+        interrupt::check()?;
+    }
+    summarise(&results, start.elapsed())
+}
+
+/// The closing table. Errs if a stage failed.
+fn summarise(results: &[(&Stage, Result<Outcome>, Duration)], total: Duration) -> Result<()> {
+    let (mut passed, mut failed) = (0, 0);
+    println!("\n{}", strong(&format!("{:<12}{:<9}{:>10}", "stage", "result", "time")));
+    for (stage, result, time) in results {
+        let (verdict, detail) = match result {
+            Ok(Outcome::Passed(detail)) => {
+                passed += 1;
+                (good("passed "), detail.clone())
+            }
+            Ok(Outcome::NotRun(why)) => (faint("not run"), why.clone()),
+            Err(error) => {
+                failed += 1;
+                // The rest stands where it happened.
+                let first = error.to_string().lines().next().unwrap_or_default().to_owned();
+                (bad("FAILED "), first)
+            }
+        };
+        println!("{:<12}{verdict}  {:>10}  {detail}", stage.name, duration(*time));
+    }
+    println!("{:<21}{:>10}", "", duration(total));
+    println!("{passed} passed, {failed} failed");
+    // The last line stands; an error of ours would only follow it.
+    if failed > 0 {
+        std::process::exit(1);
+    }
+    ensure!(passed > 0, "nothing was run");
+    Ok(())
+}
+
+fn house(_: &Args) -> Result<Outcome> {
+    Ok(Outcome::Passed(format!("{} files", tidy::run()?)))
+}
+
+fn format(_: &Args) -> Result<Outcome> {
+    run_command(cargo::command().args(["fmt", "--all", "--check"]))
+}
+
+/// smilint tells its findings on standard error and succeeds whatever it finds.
+fn mib(_: &Args) -> Result<Outcome> {
+    let directory = cargo::repository().join("mib");
+    let output = prerequisites::command("smilint")
+        .args(["-l", "6"])
+        .arg(directory.join("RAIS-MIB.txt"))
+        .env("SMIPATH", format!("{0}:{0}/base", directory.display()))
+        .stdin(Stdio::null())
+        .output()
+        .context("smilint does not start")?;
+    let said = [output.stdout, output.stderr].concat();
+    ensure!(output.status.success() && said.is_empty(), "smilint:\n{}", String::from_utf8_lossy(&said).trim());
+    Ok(Outcome::Passed(String::new()))
+}
+
+/// Building cargo-deny takes minutes, so it is run where it is installed.
+fn licences(_: &Args) -> Result<Outcome> {
+    if !has_subcommand("deny") {
+        return Ok(Outcome::NotRun(String::from("cargo-deny is not installed: cargo install cargo-deny")));
+    }
+    run_command(cargo::command().args(["deny", "check", "bans", "licenses", "sources"]))
+}
+
+fn no_std(_: &Args) -> Result<Outcome> {
+    run_command(cargo::command().args(["build", "--package", "rais-core-no-std"]))
+}
+
+fn lints(_: &Args) -> Result<Outcome> {
+    run_command(cargo::command().args(["clippy", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn tests(_: &Args) -> Result<Outcome> {
+    if has_subcommand("nextest") {
+        run_command(cargo::command().args(["nextest", "run", "--no-fail-fast"]))?;
+        run_command(cargo::command().args(["test", "--doc"]))
+    } else {
+        run_command(cargo::command().args(["test", "--no-fail-fast"]))
+    }
+}
+
+fn simulation(args: &Args) -> Result<Outcome> {
+    let histories = if args.quick { HISTORIES / 10 } else { HISTORIES };
+    let histories = histories.to_string();
+    run_command(ourselves()?.args(["sim", "--histories", &histories]))?;
+    Ok(Outcome::Passed(format!("{histories} histories")))
+}
+
+fn namespaces(_: &Args) -> Result<Outcome> {
+    run_command(ourselves()?.args(["up", "--demo", "--netns"]))
+}
+
+fn image(_: &Args) -> Result<Outcome> {
+    run_command(ourselves()?.args(["up", "--demo"]))
+}
+
+/// Another xtask, with a process of its own for whatever a stage does to itself.
+fn ourselves() -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.current_dir(cargo::repository());
+    Ok(command)
+}
+
+/// Runs a command whose output is its progress.
+fn run_command(command: &mut Command) -> Result<Outcome> {
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("{command:?} does not start"))?;
+    if !status.success() {
+        let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+        bail!("`{}` ended with {status}", arguments.join(" "));
+    }
+    Ok(Outcome::Passed(String::new()))
+}
+
+/// Cargo has this subcommand.
+fn has_subcommand(name: &str) -> bool {
+    prerequisites::find(&format!("cargo-{name}")).is_some()
 }

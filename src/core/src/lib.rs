@@ -13,6 +13,7 @@ extern crate alloc;
 
 pub mod address;
 pub mod counters;
+pub mod dns_table;
 pub mod info_message;
 pub mod io;
 pub mod node;

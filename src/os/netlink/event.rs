@@ -89,7 +89,8 @@ fn subscribe(groups: &[u32]) -> io::Result<AsyncFd<Socket>> {
     // Refused without CAP_NET_ADMIN: then an overrun is told sooner.
     let _ = setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER);
     socket.set_non_blocking(true)?;
-    AsyncFd::register(socket).map_err(io::Error::from)
+    // SAFETY: the socket owns its descriptor, and is neither closed nor given another before the `AsyncFd` is dropped.
+    unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)
 }
 
 async fn receive(socket: &AsyncFd<Socket>) -> io::Result<Vec<u8>> {

@@ -1,0 +1,84 @@
+//! Addresses across the whole file: whose each one is. An address that two may claim is two boxes answering for it.
+
+use super::group::GroupEntry;
+use super::interface::InterfaceEntry;
+use crate::config::fault::{Checked, Collector, Placed};
+use crate::config::model::InterfaceAddress;
+use crate::config::network_values::special_of;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Checks that no address belongs to two, and that no two groups share a socket.
+pub(super) fn check(interfaces: &[InterfaceEntry], groups: &[GroupEntry], faults: &Collector) -> Checked<()> {
+    let own = own_addresses(interfaces, faults);
+    let networks: Vec<_> = interfaces.iter().flat_map(|entry| &entry.addresses.good).map(|own| own.value).collect();
+    let mut owners: BTreeMap<IpAddr, String> = BTreeMap::new();
+    let mut result = own.as_ref().map(|_| ()).map_err(|why| *why);
+    for group in groups {
+        let name = group.name.as_ref().map_or_else(|_| "this group".to_owned(), |name| format!("group {}", name.value));
+        let lists = [(&group.preferred_addresses, "preferred"), (&group.pool_addresses, "pool")];
+        for (address, list) in
+            lists.iter().flat_map(|(list, kind)| list.good.iter().map(move |address| (address, kind)))
+        {
+            let taken = match own.as_ref().ok().and_then(|own| own.get(&address.value)) {
+                Some(line) => {
+                    Some(format!("is this box's own address, in line {line}, and can not be a service address"))
+                }
+                None => no_hosts(address.value, &networks),
+            };
+            let line = faults.line(&address.place);
+            let taken = taken.or_else(|| {
+                let owner = format!("a {list} address of {name}, in line {line}");
+                let earlier = owners.insert(address.value, owner)?;
+                Some(format!("is already {earlier}"))
+            });
+            if let Some(why) = taken {
+                result = Err(faults.report(&address.place, format!("{} {why}", address.value)));
+            }
+        }
+    }
+    let sockets = check_group_addresses(groups, faults);
+    result.and(sockets)
+}
+
+/// The box's own addresses, and the line of each.
+fn own_addresses(interfaces: &[InterfaceEntry], faults: &Collector) -> Checked<BTreeMap<IpAddr, usize>> {
+    let mut own: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    let mut result = Ok(());
+    for Placed { value: InterfaceAddress { address, .. }, place } in interfaces.iter().flat_map(|i| &i.addresses.good) {
+        // Every interface may have fe80::1: a link-local address means something only on its link.
+        let per_link = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        let line = faults.line(place);
+        match own.get(address) {
+            Some(first) if !per_link => {
+                result =
+                    Err(faults.report(place, format!("{address} is an address of the box already, in line {first}")));
+            }
+            Some(_) | None => {
+                own.insert(*address, line);
+            }
+        }
+    }
+    result.map(|()| own)
+}
+
+fn no_hosts(address: IpAddr, networks: &[InterfaceAddress]) -> Option<String> {
+    networks.iter().find_map(|network| {
+        let kind = special_of(address, *network)?;
+        Some(format!("is the {kind} of {network}, not of a host"))
+    })
+}
+
+fn check_group_addresses(groups: &[GroupEntry], faults: &Collector) -> Checked<()> {
+    let mut sockets = BTreeMap::new();
+    let mut result = Ok(());
+    for group in groups {
+        let (Ok(address), Ok(port)) = (&group.address, &group.port) else { continue };
+        let line = faults.line(&address.place);
+        if let Some(first) = sockets.insert((address.value, port.value), line) {
+            let message = format!("{} port {} is another group's already, in line {first}", address.value, port.value);
+            result = Err(faults.report(&address.place, message));
+        }
+    }
+    result
+}

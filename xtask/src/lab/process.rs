@@ -1,0 +1,89 @@
+//! A program of the lab that runs in the background: its output goes to a file, and it never outlives the lab.
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running program; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command` with both its outputs appended to `log`, in a process group of its own: a Ctrl-C at the terminal
+    /// is the lab's to handle, box by box.
+    pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("{name} does not start"))?;
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+    }
+
+    /// Takes over a child that was started otherwise.
+    pub fn adopt(name: &str, child: Child, log: &Path) -> Self {
+        Self { name: name.to_owned(), child, log: log.to_owned() }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        kill(pid, signal).with_context(|| format!("can not send {signal} to {}", self.name))
+    }
+
+    /// Errs with the end of its log if it has ended.
+    pub fn check(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("{} has ended ({status}); it said:\n{}", self.name, tail(&self.log, 15)),
+        }
+    }
+
+    /// Waits for its end for at most `limit`.
+    pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                bail!("{} did not end within {limit:?}; it said:\n{}", self.name, tail(&self.log, 15));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already ended is as good.
+        let _ = self.kill();
+    }
+}
+
+/// The last lines of a file, indented; for error messages.
+pub fn tail(path: &Path, lines: usize) -> String {
+    let text = std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let all: Vec<&str> = text.lines().collect();
+    let last: Vec<String> = all.iter().skip(all.len().saturating_sub(lines)).map(|line| format!("  {line}")).collect();
+    if last.is_empty() { String::from("  (nothing)") } else { last.join("\n") }
+}

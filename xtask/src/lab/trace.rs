@@ -1,0 +1,131 @@
+//! What a client saw: every answer to every probe, and how long each address was silent around an event.
+//!
+//! It knows no sockets and reads no clock, so that the arithmetic of an outage can be tested. The rules are those of
+//! `protocol.md` §10: the silence at the tail counts, and every answer names the box that gave it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// One answer to one probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// When the client had it.
+    pub at: Instant,
+    /// The box that gave it, as an index into the plan; `None`: a stranger.
+    pub from: Option<usize>,
+}
+
+/// Every answer since the prober started, per address in order of arrival.
+#[derive(Debug, Default)]
+pub struct Trace {
+    answers: BTreeMap<IpAddr, Vec<Answer>>,
+}
+
+/// What one address looked like to the client within a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The longest time without an answer that touched the window, the time before the first and after the last included.
+    pub silence: Duration,
+    /// Who answered within the window, strangers left out.
+    pub answered_by: BTreeSet<usize>,
+    /// Answers from a MAC address that no box has.
+    pub strangers: usize,
+    /// Who gave the last answer within the window.
+    pub last: Option<usize>,
+}
+
+impl Trace {
+    /// A trace of these addresses; answers of others are ignored.
+    pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        Self { answers: addresses.into_iter().map(|address| (address, Vec::new())).collect() }
+    }
+
+    /// Takes down one answer.
+    pub fn record(&mut self, address: IpAddr, answer: Answer) {
+        if let Some(answers) = self.answers.get_mut(&address) {
+            answers.push(answer);
+        }
+    }
+
+    /// What `address` looked like from `since` to `until`.
+    ///
+    /// A gap that began before the window and ends in it counts whole: the event may fall between two probes. An address
+    /// that never answered was silent for the whole window.
+    pub fn seen(&self, address: IpAddr, since: Instant, until: Instant) -> Seen {
+        let answers = self.answers.get(&address).map_or(&[][..], Vec::as_slice);
+        let first_within = answers.partition_point(|answer| answer.at < since);
+        let mut previous = first_within.checked_sub(1).and_then(|i| answers.get(i)).map_or(since, |answer| answer.at);
+        let mut seen = Seen { silence: Duration::ZERO, answered_by: BTreeSet::new(), strangers: 0, last: None };
+        for answer in answers.iter().skip(first_within).take_while(|answer| answer.at <= until) {
+            seen.silence = seen.silence.max(answer.at.saturating_duration_since(previous));
+            previous = answer.at;
+            seen.last = answer.from;
+            match answer.from {
+                Some(index) => drop(seen.answered_by.insert(index)),
+                None => seen.strangers += 1,
+            }
+        }
+        seen.silence = seen.silence.max(until.saturating_duration_since(previous));
+        seen
+    }
+
+    /// Who answered last, if within `age` before `now`.
+    pub fn answers_now(&self, address: IpAddr, now: Instant, age: Duration) -> Option<Answer> {
+        let last = self.answers.get(&address)?.last()?;
+        (now.saturating_duration_since(last.at) <= age).then_some(*last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 77, 0, 101));
+
+    /// A trace whose answers arrived at these milliseconds, from these boxes; and the millisecond 0.
+    fn trace(answers: &[(u64, usize)]) -> (Trace, Instant) {
+        let zero = Instant::now();
+        let mut trace = Trace::new([ADDRESS]);
+        for (ms, from) in answers {
+            trace.record(ADDRESS, Answer { at: zero + Duration::from_millis(*ms), from: Some(*from) });
+        }
+        (trace, zero)
+    }
+
+    #[test]
+    fn a_silence_is_the_longest_gap_that_touches_the_window() {
+        // What, the answers, the window, the silence.
+        type Row = (&'static str, &'static [(u64, usize)], u64, u64, u64);
+        let table: &[Row] = &[
+            ("a gap inside the window", &[(0, 0), (10, 0), (300, 1), (310, 1)], 5, 312, 290),
+            ("a gap that began before the window counts whole", &[(0, 0), (300, 1), (310, 1)], 100, 312, 300),
+            ("a gap before the window does not count", &[(0, 0), (300, 1), (310, 1), (320, 1)], 315, 325, 10),
+            ("the silence at the tail counts", &[(0, 0), (10, 0)], 5, 5000, 4990),
+            ("an address that never answered was silent for the whole window", &[], 100, 400, 300),
+            ("nothing was lost", &[(0, 0), (10, 0), (20, 0)], 5, 22, 10),
+        ];
+        for (name, answers, since, until, silence) in table {
+            let (trace, zero) = trace(answers);
+            let at = |ms: &u64| zero + Duration::from_millis(*ms);
+            assert_eq!(trace.seen(ADDRESS, at(since), at(until)).silence, Duration::from_millis(*silence), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_answer_names_the_box_that_gave_it() {
+        let (mut trace, zero) = trace(&[(0, 0), (10, 1), (20, 0), (30, 1)]);
+        trace.record(ADDRESS, Answer { at: zero + Duration::from_millis(40), from: None });
+        let seen = trace.seen(ADDRESS, zero + Duration::from_millis(5), zero + Duration::from_millis(50));
+        assert_eq!(seen.answered_by, BTreeSet::from([0, 1]));
+        assert_eq!((seen.strangers, seen.last), (1, None));
+    }
+
+    #[test]
+    fn an_old_answer_is_not_an_answer_now() {
+        let (trace, zero) = trace(&[(0, 2)]);
+        let age = Duration::from_millis(50);
+        assert!(trace.answers_now(ADDRESS, zero + Duration::from_millis(50), age).is_some());
+        assert_eq!(trace.answers_now(ADDRESS, zero + Duration::from_millis(51), age), None);
+    }
+}
