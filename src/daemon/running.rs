@@ -6,7 +6,7 @@ use crate::config::model::{Configuration, Group, InterfaceAddress, Script, Selec
 use crate::os::multicast::{ControlSocket, ControlSocketParams, MulticastError};
 use crate::os::netlink::{self, Link};
 use crate::os::network::{Wanted, WantedInterface, WantedRoute};
-use crate::wire::{Codec, CodecError, Key, KeyId};
+use crate::wire::{Codec, CodecError};
 use rais_core::address::{GroupName, InterfaceName, Prefix};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -118,8 +118,7 @@ impl Running {
             };
             sockets.push((control.interface.clone(), socket));
         }
-        let keys = group.keys.iter().map(|(id, key)| (KeyId(*id), Key::from_octets(*key.as_bytes()))).collect();
-        let codec = Codec::new(name.clone(), &keys, KeyId(group.send_key));
+        let codec = Codec::new(name.clone(), &group.keys, group.send_key);
         Ok(Port { codec: codec.map_err(|error| PortError::Codec(name.clone(), error))?, sockets })
     }
 

@@ -64,7 +64,7 @@ impl SnmpServer {
             // The configuration's own check refuses an empty one and one too long.
             community.map_err(|error| tracing::error!(%error, "a community is not used")).ok()
         });
-        let params = AgentParams { communities: communities.collect() };
+        let params = AgentParams { communities: communities.collect(), ..AgentParams::default() };
         self.shared.agent.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(params);
         self.sockets.retain(|address, task| {
             let kept = wanted.listen.contains(address);

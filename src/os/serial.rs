@@ -27,7 +27,7 @@ impl Port {
         if !file.metadata()?.file_type().is_char_device() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a character device"));
         }
-        AsyncFd::new(file).map(Self)
+        AsyncFd::register(file).map(Self)
     }
 }
 
