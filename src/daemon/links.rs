@@ -15,7 +15,7 @@ use tokio::time;
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
 /// Watches for ever.
-pub async fn watch(mut running: watch::Receiver<Arc<Running>>, netlink: Netlink, mailbox: Mailbox) {
+pub(super) async fn watch(mut running: watch::Receiver<Arc<Running>>, netlink: Netlink, mailbox: Mailbox) {
     let mut carriers = Carriers { known: BTreeMap::new(), mailbox };
     loop {
         let Err(error) = follow(&mut running, &netlink, &mut carriers).await else { return };

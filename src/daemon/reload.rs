@@ -24,18 +24,18 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What came of a reload, in words.
-pub type Outcome = Result<String, String>;
+pub(super) type Outcome = Result<String, String>;
 
 /// Asks for reloads.
 #[derive(Clone, Debug)]
-pub struct Reloader(mpsc::Sender<oneshot::Sender<Outcome>>);
+pub(super) struct Reloader(mpsc::Sender<oneshot::Sender<Outcome>>);
 
 /// Requests for reloads, in order.
-pub type Requests = mpsc::Receiver<oneshot::Sender<Outcome>>;
+pub(super) type Requests = mpsc::Receiver<oneshot::Sender<Outcome>>;
 
 /// A reloader and where its requests arrive. Few may wait: they are people.
 #[must_use]
-pub fn reloader() -> (Reloader, Requests) {
+pub(super) fn reloader() -> (Reloader, Requests) {
     let (sender, receiver) = mpsc::channel(8);
     (Reloader(sender), receiver)
 }
@@ -45,7 +45,7 @@ impl Reloader {
     ///
     /// # Errors
     /// All faults in words; the running configuration stays.
-    pub async fn reload(&self) -> Outcome {
+    pub(super) async fn reload(&self) -> Outcome {
         let (answer, answered) = oneshot::channel();
         let stopping = || String::from("raisd is stopping");
         self.0.send(answer).await.map_err(|_| stopping())?;
@@ -55,7 +55,7 @@ impl Reloader {
 
 /// Why a configuration is not put into force. What ran before runs on.
 #[derive(Debug, Error)]
-pub enum ApplyError {
+pub(super) enum ApplyError {
     /// Refused before anything was touched. Correct it; every fault is named.
     #[error("{0}")]
     Refused(String),
@@ -66,24 +66,24 @@ pub enum ApplyError {
 
 /// Puts configurations into force.
 #[derive(Debug)]
-pub struct Applier {
+pub(super) struct Applier {
     /// Where they come from.
-    pub source: Source,
+    pub(super) source: Source,
     /// The kernel.
-    pub netlink: Netlink,
+    pub(super) netlink: Netlink,
     /// Where verified scripts are put.
-    pub executables: Executables,
+    pub(super) executables: Executables,
     /// The agent's sockets.
-    pub snmp: SnmpServer,
+    pub(super) snmp: SnmpServer,
     /// When the daemon started.
-    pub started: Instant,
+    pub(super) started: Instant,
     /// This start's number.
-    pub incarnation: Incarnation,
+    pub(super) incarnation: Incarnation,
 }
 
 /// A configuration that can be put into force without further failure.
 #[derive(Debug)]
-pub struct Ready {
+pub(super) struct Ready {
     running: Arc<Running>,
     ports: BTreeMap<GroupName, Arc<Port>>,
     snmp_sockets: Vec<DatagramSocket>,
@@ -95,7 +95,7 @@ impl Applier {
     ///
     /// # Errors
     /// [`ApplyError`]; the network may have been changed.
-    pub async fn prepare(
+    pub(super) async fn prepare(
         &self,
         configuration: Configuration,
         before: &BTreeMap<GroupName, Arc<Port>>,
@@ -154,7 +154,10 @@ impl Applier {
     ///
     /// # Errors
     /// [`ApplyError`]: the daemon can not start.
-    pub async fn start(&mut self, configuration: Configuration) -> Result<(Arc<Running>, Configured), ApplyError> {
+    pub(super) async fn start(
+        &mut self,
+        configuration: Configuration,
+    ) -> Result<(Arc<Running>, Configured), ApplyError> {
         if configuration.provenance.signers.is_empty() {
             tracing::warn!("NOBODY SIGNED this configuration: --insecure-unsigned is for development and tests only");
         }
@@ -186,7 +189,7 @@ impl Applier {
     }
 
     /// Serves requests for reloads for ever.
-    pub async fn run(
+    pub(super) async fn run(
         mut self,
         mut requests: Requests,
         running: watch::Sender<Arc<Running>>,

@@ -24,7 +24,7 @@ const LIMITS: Limits =
 
 /// Loads configurations for this box.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub(super) struct Source {
     config: PathBuf,
     keyring: PathBuf,
     insecure_unsigned: bool,
@@ -42,7 +42,7 @@ struct Confirmed {
 impl Source {
     /// As the command line says.
     #[must_use]
-    pub fn new(options: &Options, store: Store) -> Self {
+    pub(super) fn new(options: &Options, store: Store) -> Self {
         let Options { config, keyring, insecure_unsigned, .. } = options.clone();
         Self { config, keyring, insecure_unsigned, store }
     }
@@ -51,7 +51,7 @@ impl Source {
     ///
     /// # Errors
     /// All faults in words, a line each. Nothing was changed.
-    pub fn load(&self) -> Result<Configuration, String> {
+    pub(super) fn load(&self) -> Result<Configuration, String> {
         let trust = self.trust()?;
         let files = read(&self.config).map_err(|error| error.to_string())?;
         let configuration = load(&files, &trust).map_err(|error| error.to_string())?;
@@ -63,7 +63,7 @@ impl Source {
     ///
     /// # Errors
     /// As that.
-    pub async fn load_off_thread(&self) -> Result<Configuration, String> {
+    pub(super) async fn load_off_thread(&self) -> Result<Configuration, String> {
         let source = self.clone();
         let loaded = tokio::task::spawn_blocking(move || source.load()).await;
         loaded.unwrap_or_else(|error| Err(error.to_string()))
@@ -107,7 +107,7 @@ impl Source {
     ///
     /// # Errors
     /// In words, if it can not be stored.
-    pub fn confirm(&self, configuration: &Configuration) -> Result<(), String> {
+    pub(super) fn confirm(&self, configuration: &Configuration) -> Result<(), String> {
         if configuration.provenance.signers.is_empty() {
             return Ok(());
         }

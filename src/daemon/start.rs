@@ -119,8 +119,7 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let figures = Arc::new(Figures { log_lines_dropped: log.dropped(), ..Figures::default() });
     let (snapshots, snapshot) = watch::channel(Arc::new(nothing_yet(&configuration, incarnation)));
     let snmp = SnmpServer::new(snapshot.clone(), Arc::clone(&figures));
-    let mut applier =
-        Applier { source, netlink: netlink.clone(), executables: scripts, snmp, started, incarnation };
+    let mut applier = Applier { source, netlink: netlink.clone(), executables: scripts, snmp, started, incarnation };
     remove_left_behind(&netlink).await;
     let (running, configured) = applier.start(configuration).await.map_err(|error| match error {
         ApplyError::Refused(reason) => refused(reason),
@@ -131,8 +130,7 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
 
     let (mailbox, inbox) = mailbox().map_err(failed(Exit::Failed, "event loop"))?;
     let announcements = announcer::start(running.clone()).map_err(failed(Exit::Failed, "announcer"))?;
-    let context =
-        Context::new(netlink.clone(), running.clone(), mailbox.clone(), announcements, Arc::clone(&figures));
+    let context = Context::new(netlink.clone(), running.clone(), mailbox.clone(), announcements, Arc::clone(&figures));
     let context = Arc::new(context);
     let (actions_sender, actions) = unbounded_channel();
     let (notifications_sender, notifications) = unbounded_channel();
