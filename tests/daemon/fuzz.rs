@@ -55,7 +55,7 @@ fn in_namespace<T: Send + 'static>(namespace: &str, work: impl FnOnce() -> T + S
 
 /// Sends bad datagrams to the lab's group and returns how many. Some are forged under another key, some come from
 /// beyond the link.
-pub fn group_port(namespace: &str, count: u64) -> u64 {
+pub(super) fn group_port(namespace: &str, count: u64) -> u64 {
     in_namespace(namespace, move || {
         let key = Key::from_hex(&"11".repeat(32)).unwrap();
         let codec = Codec::new("http".parse().unwrap(), &BTreeMap::from([(KeyId(1), key)]), KeyId(1)).unwrap();
@@ -81,7 +81,7 @@ pub fn group_port(namespace: &str, count: u64) -> u64 {
 }
 
 /// Sends bad datagrams and good requests to an agent and returns how many were sent and answered.
-pub fn snmp_port(namespace: &str, agent: &'static str, community: &[u8], count: u64) -> (u64, u64) {
+pub(super) fn snmp_port(namespace: &str, agent: &'static str, community: &[u8], count: u64) -> (u64, u64) {
     let good = get_next(community);
     in_namespace(namespace, move || {
         let socket = UdpSocket::bind((Ipv4Addr::new(10, 99, 0, 254), 0)).unwrap();

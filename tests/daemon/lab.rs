@@ -17,28 +17,28 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take that only has to come about: far beyond the protocol's own times, because the machine
 /// that runs the tests may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The lease in every generated configuration.
-pub const LEASE: Duration = Duration::from_secs(1);
+pub(super) const LEASE: Duration = Duration::from_secs(1);
 
 /// A switch, a client and some boxes.
-pub struct Lab {
+pub(super) struct Lab {
     prefix: String,
     directory: tempfile::TempDir,
     boxes: Vec<Gateway>,
 }
 
 /// One box: its namespace, its files, and its raisd if it runs.
-pub struct Gateway {
-    pub number: u8,
-    pub namespace: String,
+pub(super) struct Gateway {
+    pub(super) number: u8,
+    pub(super) namespace: String,
     directory: PathBuf,
     child: Option<Child>,
 }
 
 /// Runs a command to its end; its output is shown only if it fails.
-pub fn run(command: &str) -> String {
+pub(super) fn run(command: &str) -> String {
     let mut words = command.split_whitespace();
     let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
@@ -46,7 +46,7 @@ pub fn run(command: &str) -> String {
 }
 
 /// Waits until `probe` returns something, and fails with `what` and the last refusal if it does not in [`PATIENCE`].
-pub fn until<T>(what: &str, mut probe: impl FnMut() -> Result<T, String>) -> T {
+pub(super) fn until<T>(what: &str, mut probe: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match probe() {
@@ -66,7 +66,7 @@ fn require_root() {
 impl Lab {
     /// A lab with boxes 1 to `count`, none of them started. Every box has a configuration with one preferred address
     /// `10.99.0.10n`; the pool holds `10.99.0.150` and `fd00:99::150`.
-    pub fn new(count: u8) -> Self {
+    pub(super) fn new(count: u8) -> Self {
         static LABS: AtomicU32 = AtomicU32::new(0);
         require_root();
         let prefix = format!("raisd-{}-{}", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
@@ -104,7 +104,7 @@ impl Lab {
     }
 
     /// The client's namespace.
-    pub fn client(&self) -> String {
+    pub(super) fn client(&self) -> String {
         self.namespace("cl")
     }
 
@@ -115,23 +115,23 @@ impl Lab {
     }
 
     /// Box `number`, counted from 1.
-    pub fn gateway(&mut self, number: u8) -> &mut Gateway {
+    pub(super) fn gateway(&mut self, number: u8) -> &mut Gateway {
         &mut self.boxes[usize::from(number) - 1]
     }
 
     /// All boxes.
-    pub fn gateways(&self) -> &[Gateway] {
+    pub(super) fn gateways(&self) -> &[Gateway] {
         &self.boxes
     }
 
     /// Starts every box and waits until the group serves everything.
-    pub fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.boxes.iter_mut().for_each(Gateway::start);
         self.settle();
     }
 
     /// Waits until every running box sees the same leader and every address online, and every kernel agrees.
-    pub fn settle(&self) {
+    pub(super) fn settle(&self) {
         until("every address online on exactly one box, and every box of one mind", || {
             let mut leaders = Vec::new();
             for gateway in self.boxes.iter().filter(|gateway| gateway.child.is_some()) {
@@ -153,7 +153,7 @@ impl Lab {
     }
 
     /// What the kernels say: every service address on exactly one.
-    pub fn each_on_one_kernel(&self) -> Result<(), String> {
+    pub(super) fn each_on_one_kernel(&self) -> Result<(), String> {
         for address in self.service_addresses() {
             let on: Vec<u8> = self.boxes.iter().filter(|gateway| gateway.has(&address)).map(|g| g.number).collect();
             if on.len() != 1 {
@@ -164,7 +164,7 @@ impl Lab {
     }
 
     /// Every service address of the group.
-    pub fn service_addresses(&self) -> Vec<String> {
+    pub(super) fn service_addresses(&self) -> Vec<String> {
         let pool = ["10.99.0.150", "fd00:99::150"].map(String::from);
         self.boxes.iter().map(|gateway| format!("10.99.0.{}", 100 + gateway.number)).chain(pool).collect()
     }
@@ -207,7 +207,7 @@ impl Gateway {
     }
 
     /// A box of the lab's one group.
-    pub fn configuration(&self) -> String {
+    pub(super) fn configuration(&self) -> String {
         let (n, lease) = (self.number, LEASE.as_millis());
         format!(
             r#"version = 1
@@ -253,22 +253,22 @@ community_file = "secrets/community"
     }
 
     /// The bundle's directory.
-    pub fn configuration_directory(&self) -> PathBuf {
+    pub(super) fn configuration_directory(&self) -> PathBuf {
         self.directory.join("config")
     }
 
     /// Replaces the configuration's text; a running raisd does not notice before a reload.
-    pub fn write_configuration(&self, text: &str) {
+    pub(super) fn write_configuration(&self, text: &str) {
         fs::write(self.configuration_directory().join("rais.toml"), text).unwrap();
     }
 
     /// The control socket.
-    pub fn socket(&self) -> PathBuf {
+    pub(super) fn socket(&self) -> PathBuf {
         self.directory.join("raisd.sock")
     }
 
     /// The state directory.
-    pub fn state(&self) -> PathBuf {
+    pub(super) fn state(&self) -> PathBuf {
         self.directory.join("state")
     }
 
@@ -277,19 +277,19 @@ community_file = "secrets/community"
     }
 
     /// The log so far.
-    pub fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     /// The command line of this box's raisd.
-    pub fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut command = self.signed_command();
         command.arg("--insecure-unsigned");
         command
     }
 
     /// The same without `--insecure-unsigned`.
-    pub fn signed_command(&self) -> Command {
+    pub(super) fn signed_command(&self) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace, env!("CARGO_BIN_EXE_raisd")]);
         command.arg("--config").arg(self.configuration_directory());
@@ -298,7 +298,7 @@ community_file = "secrets/community"
     }
 
     /// Starts raisd and waits until it answers.
-    pub fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
         let child = self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.child = Some(child);
@@ -310,7 +310,7 @@ community_file = "secrets/community"
     }
 
     /// SIGKILL, as a crash would.
-    pub fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -318,29 +318,29 @@ community_file = "secrets/community"
     }
 
     /// Sends a signal by its number. `ip netns exec` has become raisd by then, so the child is raisd itself.
-    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+    pub(super) fn signal(&self, signal: nix::sys::signal::Signal) {
         let id = self.child.as_ref().expect("raisd runs").id();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(id.try_into().unwrap()), signal).unwrap();
     }
 
     /// Waits for raisd's own end and returns its exit code.
-    pub fn wait(&mut self) -> Option<i32> {
+    pub(super) fn wait(&mut self) -> Option<i32> {
         let mut child = self.child.take().expect("raisd runs");
         until("raisd ends", || child.try_wait().unwrap().ok_or_else(|| String::from("it runs"))).code()
     }
 
     /// It has not ended by itself.
-    pub fn runs(&mut self) -> bool {
+    pub(super) fn runs(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
     /// Asks raisd.
-    pub fn ask(&self, request: Request) -> Result<Response, String> {
+    pub(super) fn ask(&self, request: Request) -> Result<Response, String> {
         client::ask(&self.socket(), request).map_err(|error| error.to_string())
     }
 
     /// raisd's picture and its own figures.
-    pub fn status(&self) -> Result<(Box<Snapshot>, Runtime), String> {
+    pub(super) fn status(&self) -> Result<(Box<Snapshot>, Runtime), String> {
         match self.ask(Request::Status)? {
             Response::Status { snapshot, runtime } => Ok((snapshot, runtime)),
             other => Err(format!("{other:?}")),
@@ -348,13 +348,13 @@ community_file = "secrets/community"
     }
 
     /// The lab's group as this box sees it.
-    pub fn group(&self) -> Result<GroupView, String> {
+    pub(super) fn group(&self) -> Result<GroupView, String> {
         let (snapshot, _) = self.status()?;
         snapshot.view.groups.into_iter().next().ok_or_else(|| String::from("no group"))
     }
 
     /// All events of this raisd's life.
-    pub fn events(&self) -> Vec<Event> {
+    pub(super) fn events(&self) -> Vec<Event> {
         match self.ask(Request::Events { since: Some(0), limit: 1000 }) {
             Ok(Response::Events { events, .. }) => events,
             other => panic!("{other:?}"),
@@ -362,14 +362,14 @@ community_file = "secrets/community"
     }
 
     /// Runs raisctl against this box.
-    pub fn raisctl(&self, arguments: &str) -> Output {
+    pub(super) fn raisctl(&self, arguments: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_raisctl"));
         command.arg("--socket").arg(self.socket()).args(arguments.split_whitespace());
         command.env_remove("RAIS_SOCKET").output().unwrap()
     }
 
     /// What the kernel of this box says: is the address configured?
-    pub fn has(&self, address: &str) -> bool {
+    pub(super) fn has(&self, address: &str) -> bool {
         let shown = run(&format!("ip -n {} -o addr show dev lan", self.namespace));
         shown.lines().any(|line| line.split_whitespace().any(|word| word.split('/').next() == Some(address)))
     }

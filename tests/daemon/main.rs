@@ -54,7 +54,10 @@ fn a_killed_box_loses_its_addresses_to_others_and_its_kernel_drops_them_within_t
     lab.each_on_one_kernel().unwrap();
     let trace = probe.stop();
     let silence = trace.longest_silence();
-    println!("killed: silent for {silence:?}, answered by boxes {:?}; kernel dropped after {dropped:?}", trace.servers());
+    println!(
+        "killed: silent for {silence:?}, answered by boxes {:?}; kernel dropped after {dropped:?}",
+        trace.servers()
+    );
     // The kernel counts whole seconds and looks at its list about as often.
     assert!(dropped < LEASE + Duration::from_secs(2), "{dropped:?}");
     assert_eq!(trace.servers().last(), lab.gateways().iter().find(|g| g.has("10.99.0.103")).map(|g| &g.number));
@@ -361,9 +364,12 @@ fn a_dead_reader_of_the_log_and_a_silent_control_client_delay_no_heartbeat() {
     let silent: Vec<_> = (0..40).map(|_| std::os::unix::net::UnixStream::connect(lab.gateway(1).socket())).collect();
     let moves = lab.gateway(2).events().len();
     let until_then = Instant::now() + 5 * DEAD_AFTER;
-    until("five dead intervals pass", || {
-        if Instant::now() >= until_then { Ok(()) } else { Err(String::from("not yet")) }
-    });
+    until(
+        "five dead intervals pass",
+        || {
+            if Instant::now() >= until_then { Ok(()) } else { Err(String::from("not yet")) }
+        },
+    );
     assert_eq!(lab.gateway(2).events().len(), moves, "box 2 noticed: {:?}", lab.gateway(2).events());
     drop(silent);
     assert!(matches!(lab.gateway(1).ask(Request::Version), Ok(Response::Version { .. })));

@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 const PACE: Duration = Duration::from_millis(1);
 
 /// A probe under way.
-pub struct Prober {
+pub(super) struct Prober {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Trace>,
 }
 
 /// What was heard.
-pub struct Trace {
+pub(super) struct Trace {
     start: Instant,
     end: Instant,
     /// When an answer came, and its TTL, which names the box.
@@ -29,7 +29,7 @@ pub struct Trace {
 
 impl Prober {
     /// Probes `target` from the namespace until stopped. Returns when the first answer is there.
-    pub fn start(namespace: &str, target: Ipv4Addr) -> Self {
+    pub(super) fn start(namespace: &str, target: Ipv4Addr) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let namespace = File::open(format!("/run/netns/{namespace}")).unwrap();
         let (heard, first) = std::sync::mpsc::channel();
@@ -43,7 +43,7 @@ impl Prober {
     }
 
     /// Ends it.
-    pub fn stop(self) -> Trace {
+    pub(super) fn stop(self) -> Trace {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }
@@ -90,14 +90,14 @@ fn echo_request(sequence: u16) -> [u8; 16] {
 
 impl Trace {
     /// The longest time without an answer, silence at the end of the trace included.
-    pub fn longest_silence(&self) -> Duration {
+    pub(super) fn longest_silence(&self) -> Duration {
         let times = self.answers.iter().map(|(at, _)| *at);
         let edges: Vec<Instant> = [self.start].into_iter().chain(times).chain([self.end]).collect();
         edges.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
     }
 
     /// The numbers of the boxes that answered, in order, without repetition.
-    pub fn servers(&self) -> Vec<u8> {
+    pub(super) fn servers(&self) -> Vec<u8> {
         let mut servers: Vec<u8> = self.answers.iter().map(|(_, ttl)| ttl - 100).collect();
         servers.dedup();
         servers
