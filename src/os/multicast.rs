@@ -251,7 +251,7 @@ impl AsyncControlSocket {
 
 fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
-        (Some(v4), _) => Some(SocketAddr::from((Ipv4Addr::from(v4.ip()), v4.port()))),
+        (Some(v4), _) => Some(SocketAddr::from((v4.ip(), v4.port()))),
         (None, Some(v6)) => Some(SocketAddr::from((v6.ip(), v6.port()))),
         (None, None) => None,
     }

@@ -3,6 +3,9 @@
 //!
 //! A service address is a /32 or /128 without a route to a prefix, with a finite lifetime and [`SERVICE_MARK`](super::SERVICE_MARK). Whoever
 //! stops renewing loses it: the kernel removes it when the lease ends, to the second.
+//!
+//! Cost, measured: 1,000 IPv4 addresses are renewed in 4 to 7 ms. Linux walks all its IPv6 addresses for each one that is
+//! renewed, so 100 cost 3 ms and 1,000 cost 300.
 
 use super::address::{self, Address, Kind, Owner};
 use super::socket::{BATCH, Request};

@@ -164,7 +164,7 @@ pub enum NetworkError {
     #[error("not done: {change}: {source}")]
     Step {
         /// The change that was not made.
-        change: Change,
+        change: Box<Change>,
         /// Why.
         #[source]
         source: NetlinkError,
@@ -208,7 +208,7 @@ fn apply_now(socket: &mut Socket, wanted: &Wanted) -> Result<Applied, NetlinkErr
     for Step { index, change } in steps {
         match take(socket, index, &change) {
             Ok(()) => applied.changes.push(change),
-            Err(source) => applied.errors.push(NetworkError::Step { change, source }),
+            Err(source) => applied.errors.push(NetworkError::Step { change: Box::new(change), source }),
         }
     }
     Ok(applied)

@@ -168,3 +168,129 @@ fn prefix_of(address: IpAddr, length: u8) -> IpAddr {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::WantedInterface;
+    use super::*;
+    use crate::os::netlink::Selector;
+
+    fn link(index: u32, up: bool) -> Link {
+        let name = format!("eth{index}");
+        Link { index, name, mac: None, pci: None, up, carrier: up, mtu: 1500 }
+    }
+
+    fn address(text: &str, owner: Owner) -> Address {
+        let (address, length) = text.split_once('/').unwrap();
+        let (address, prefix_length) = (address.parse().unwrap(), length.parse().unwrap());
+        Address { interface_index: 1, address, prefix_length, owner, lifetime: None }
+    }
+
+    fn route(to: &str, via: &str, metric: u32, ours: bool) -> Route {
+        let (to, length) = to.split_once('/').unwrap();
+        let (to, prefix_length) = (to.parse().unwrap(), length.parse().unwrap());
+        Route { to, prefix_length, via: Some(via.parse().unwrap()), interface_index: 1, metric, ours }
+    }
+
+    fn wanted(addresses: &[&str], routes: &[Route]) -> Wanted {
+        let addresses = addresses.iter().map(|text| address(text, Owner::Box));
+        let interface = WantedInterface {
+            name: "lan".into(),
+            selector: Selector::KernelName("eth1".into()),
+            mtu: None,
+            addresses: addresses.map(|entry| (entry.address, entry.prefix_length)).collect(),
+        };
+        let routes = routes.iter().map(|route| WantedRoute {
+            to: (route.to, route.prefix_length),
+            via: route.via.unwrap(),
+            interface: "lan".into(),
+            metric: route.metric,
+        });
+        Wanted { interfaces: vec![interface], routes: routes.collect(), ..Wanted::default() }
+    }
+
+    fn planned(wanted: &Wanted, present: &Present) -> Vec<String> {
+        let (found, errors) = find_links(wanted, &present.links);
+        assert!(errors.is_empty(), "{errors:?}");
+        let (steps, errors) = steps(wanted, &found, present);
+        assert!(errors.is_empty(), "{errors:?}");
+        steps.iter().map(|step| step.change.to_string()).collect()
+    }
+
+    #[test]
+    fn addresses_come_before_they_leave_and_only_ours_leave() {
+        use Owner::{Box, Other, Service};
+        // wanted, present, steps
+        type Row = (&'static [&'static str], &'static [(&'static str, Owner)], &'static [&'static str]);
+        let rows: [Row; 8] = [
+            (&["10.9.0.1/24"], &[], &["lan: 10.9.0.1/24 added"]),
+            (&["10.9.0.1/24"], &[("10.9.0.1/24", Box)], &[]),
+            (&["10.9.0.1/24"], &[("10.9.0.1/24", Other)], &[]),
+            (&[], &[("10.9.0.1/24", Other), ("10.9.0.101/32", Service)], &[]),
+            (&[], &[("10.9.0.1/24", Box)], &["eth1: 10.9.0.1/24 removed"]),
+            (&["10.9.0.1/16"], &[("10.9.0.1/24", Box)], &["lan: 10.9.0.1/16 added", "eth1: 10.9.0.1/24 removed"]),
+            (&["fd00::1/48"], &[("fd00::1/64", Box)], &["eth1: fd00::1/64 removed", "lan: fd00::1/48 added"]),
+            (&["fd00::2/64"], &[("fd00::1/64", Box)], &["lan: fd00::2/64 added", "eth1: fd00::1/64 removed"]),
+        ];
+        for (addresses, present, expected) in rows {
+            let present = Present {
+                links: vec![link(1, true)],
+                addresses: present.iter().map(|(text, owner)| address(text, *owner)).collect(),
+                routes: vec![],
+            };
+            assert_eq!(planned(&wanted(addresses, &[]), &present), expected, "{addresses:?}");
+        }
+    }
+
+    #[test]
+    fn a_route_takes_the_place_of_ours_and_never_of_somebody_elses() {
+        let one = |ours| route("10.0.0.0/8", "10.9.0.254", 100, ours);
+        let other = |ours| route("10.0.0.0/8", "10.9.0.253", 100, ours);
+        let elsewhere = |ours| route("10.0.0.0/8", "10.9.0.254", 200, ours);
+        let rows: [(&[Route], &[Route], &[&str]); 8] = [
+            // wanted, present, steps
+            (&[one(true)], &[], &["route 10.0.0.0/8 via 10.9.0.254 metric 100 added"]),
+            (&[one(true)], &[one(true)], &[]),
+            (&[one(true)], &[one(false)], &[]),
+            (&[one(true)], &[other(true)], &["route 10.0.0.0/8 via 10.9.0.254 metric 100 replaced"]),
+            (&[one(true)], &[other(false)], &["route 10.0.0.0/8 via 10.9.0.254 metric 100 added"]),
+            (
+                &[one(true)],
+                &[elsewhere(true)],
+                &[
+                    "route 10.0.0.0/8 via 10.9.0.254 metric 100 added",
+                    "route 10.0.0.0/8 via 10.9.0.254 metric 200 removed",
+                ],
+            ),
+            (&[], &[one(true)], &["route 10.0.0.0/8 via 10.9.0.254 metric 100 removed"]),
+            (&[], &[one(false)], &[]),
+        ];
+        for (routes, present, expected) in rows {
+            let present = Present { links: vec![link(1, true)], addresses: vec![], routes: present.to_vec() };
+            assert_eq!(planned(&wanted(&[], routes), &present), expected, "{routes:?}");
+        }
+    }
+
+    #[test]
+    fn a_destination_is_compared_as_the_kernel_stores_it() {
+        let rows = [
+            ("10.9.8.7", 8, "10.0.0.0"),
+            ("10.9.8.7", 32, "10.9.8.7"),
+            ("10.9.8.7", 0, "0.0.0.0"),
+            ("fd00:1::1", 16, "fd00::"),
+            ("fd00:1::1", 0, "::"),
+            ("fd00:1::1", 128, "fd00:1::1"),
+        ];
+        for (address, length, expected) in rows {
+            assert_eq!(prefix_of(address.parse().unwrap(), length).to_string(), expected, "{address}/{length}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_down_is_set_up_first() {
+        let mut wanted = wanted(&["10.9.0.1/24"], &[]);
+        wanted.interfaces[0].mtu = Some(9000);
+        let present = Present { links: vec![link(1, false)], ..Present::default() };
+        assert_eq!(planned(&wanted, &present), ["lan: MTU 1500 → 9000", "lan: set up", "lan: 10.9.0.1/24 added"]);
+    }
+}

@@ -34,6 +34,7 @@ fn a_lost_carrier_is_told_at_once_even_behind_a_thousand_renewals() {
             peer.ip("link set eth0 down");
             let asked = start.elapsed();
             let event = next_matching(&mut events, |event| matches!(event, Event::Link(link) if !link.carrier)).await;
+            assert!(start.elapsed() < Duration::from_millis(500), "told only after {:?}", start.elapsed());
             println!(
                 "round {round}: carrier lost, told {:?} after it was asked for ({asked:?} of which ip)",
                 start.elapsed()
