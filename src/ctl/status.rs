@@ -55,12 +55,9 @@ impl Page {
         if about.signer.is_none() {
             self.line(Tone::Warn, 2, "The configuration is not signed: raisd runs with --insecure-unsigned.");
         }
-        match &about.last_reload {
-            Some(Err(reason)) => {
-                self.line(Tone::Bad, 2, "The last reload was refused; this configuration stays:");
-                self.line(Tone::Bad, 4, reason);
-            }
-            Some(Ok(_)) | None => {}
+        if let Some(Err(reason)) = &about.last_reload {
+            self.line(Tone::Bad, 2, "The last reload was refused; this configuration stays:");
+            self.line(Tone::Bad, 4, reason);
         }
         for (count, what) in [(runtime.log_lines_dropped, "log lines"), (runtime.traps_dropped, "traps")] {
             if count > 0 {

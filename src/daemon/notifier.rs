@@ -100,7 +100,7 @@ fn log(event: &Event) {
         Notification::TestRecovered { test } => tracing::info!(number, %test, "{name}"),
         Notification::CannotAssign { group, address } => tracing::warn!(number, %group, %address, "{name}"),
         Notification::LeaderChange { group, leader } => {
-            let leader = leader.map(|leader| tracing::field::display(leader));
+            let leader = leader.map(tracing::field::display);
             tracing::info!(number, %group, leader, "{name}");
         }
         Notification::HostStateChange { group, host, state } => {

@@ -44,7 +44,7 @@ impl Objects {
 
     /// Takes a sample of a load object; its result goes to the node.
     pub(super) fn sample(&self, load: LoadName) {
-        let source = self.running.borrow().configuration.loads.get(&load).map(|load| load.source.clone());
+        let source = self.running.borrow().configuration.loads.get(&load).map(|load| load.source);
         let result = match source {
             Some(LoadSource::Cpu) => self.sample_cpu(&load),
             None => return,

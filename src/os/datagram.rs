@@ -169,7 +169,7 @@ fn receive(fd: i32, buffer: &mut [u8]) -> Result<Asked, Errno> {
     let message = socket::recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut control), flags)?;
     let address = message.address.ok_or(Errno::EAFNOSUPPORT)?;
     let by = match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
-        (Some(v4), _) => SocketAddr::from((Ipv4Addr::from(v4.ip()), v4.port())),
+        (Some(v4), _) => SocketAddr::from((v4.ip(), v4.port())),
         // The scope is part of a link-local address: without it the answer has no way.
         (None, Some(v6)) => std::net::SocketAddrV6::new(v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id()).into(),
         (None, None) => return Err(Errno::EAFNOSUPPORT),

@@ -1,5 +1,6 @@
 //! Bad datagrams by the thousand: random ones, and good ones with a few octets changed.
 
+use super::snmp::get_next_request;
 use nix::sched::{CloneFlags, setns};
 use rais::wire::{Codec, Key, KeyId};
 use rais_core::info_message::{Body, Message};
@@ -44,7 +45,7 @@ impl Random {
     }
 }
 
-fn in_namespace<T: Send + 'static>(namespace: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) fn in_namespace<T: Send + 'static>(namespace: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let namespace = File::open(format!("/run/netns/{namespace}")).unwrap();
     let thread = std::thread::spawn(move || {
         setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
@@ -82,7 +83,7 @@ pub(super) fn group_port(namespace: &str, count: u64) -> u64 {
 
 /// Sends bad datagrams and good requests to an agent and returns how many were sent and answered.
 pub(super) fn snmp_port(namespace: &str, agent: &'static str, community: &[u8], count: u64) -> (u64, u64) {
-    let good = get_next(community);
+    let good = get_next_request(community);
     in_namespace(namespace, move || {
         let socket = UdpSocket::bind((Ipv4Addr::new(10, 99, 0, 254), 0)).unwrap();
         socket.connect(agent).unwrap();
@@ -112,12 +113,4 @@ fn pace(number: u64) {
     if number % 32 == 31 {
         std::thread::sleep(Duration::from_millis(4));
     }
-}
-
-/// A version 2c GETNEXT of 1.3.6.1.2.1.
-fn get_next(community: &[u8]) -> Vec<u8> {
-    let tlv = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
-    let binding = tlv(0x30, &[tlv(0x06, &[0x2b, 6, 1, 2, 1]), tlv(0x05, &[])].concat());
-    let fields = [tlv(2, &[1]), tlv(2, &[0]), tlv(2, &[0]), tlv(0x30, &binding)].concat();
-    tlv(0x30, &[tlv(2, &[1]), tlv(4, community), tlv(0xa1, &fields)].concat())
 }

@@ -145,7 +145,10 @@ impl Lab {
                 }
                 leaders.push(group.leader);
             }
-            if leaders.iter().any(|leader| leader.is_none() || *leader != leaders[0]) {
+            // The lowest of those that run: before it leads, it has not listened for long enough.
+            let lowest = self.boxes.iter().find(|gateway| gateway.child.is_some()).map(|gateway| gateway.number);
+            let expected = lowest.map(|number| format!("10.99.0.{number}"));
+            if leaders.iter().any(|leader| leader.map(|id| id.to_string()) != expected) {
                 return Err(format!("leaders {leaders:?}"));
             }
             self.each_on_one_kernel()
@@ -161,6 +164,20 @@ impl Lab {
             }
         }
         Ok(())
+    }
+
+    /// Cuts the power of a box: its ports at the switch go dead and every process dies, and its kernel can say no more.
+    pub(super) fn cut_power(&mut self, number: u8) {
+        self.set_port(number, "lan", "nomaster");
+        self.set_port(number, "control", "nomaster");
+        self.gateway(number).kill();
+    }
+
+    /// Puts a box's port at the switch into a state, in the words of `ip link set`. `nomaster`: the carrier stays, and
+    /// nothing passes; `down`: the box sees its carrier go.
+    pub(super) fn set_port(&self, number: u8, bridge: &str, state: &str) {
+        let switch = self.namespace("sw");
+        run(&format!("ip -n {switch} link set {}{number}-{bridge} {state}", &bridge[..1]));
     }
 
     /// Every service address of the group.
@@ -300,8 +317,14 @@ community_file = "secrets/community"
     /// Starts raisd and waits until it answers.
     pub(super) fn start(&mut self) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
-        let child = self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        self.child = Some(child);
+        let mut command = self.command();
+        command.stderr(log);
+        self.start_as(command);
+    }
+
+    /// Starts raisd by this command and waits until it answers.
+    pub(super) fn start_as(&mut self, mut command: Command) {
+        self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
         until(&format!("raisd of box {} answers", self.number), || {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
             assert!(ended.is_none(), "raisd of box {} ended with {ended:?}:\n{}", self.number, self.log());

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ const PACE: Duration = Duration::from_millis(1);
 /// A probe under way.
 pub(super) struct Prober {
     stop: Arc<AtomicBool>,
+    heard: Receiver<()>,
     thread: JoinHandle<Trace>,
 }
 
@@ -32,14 +34,22 @@ impl Prober {
     pub(super) fn start(namespace: &str, target: Ipv4Addr) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let namespace = File::open(format!("/run/netns/{namespace}")).unwrap();
-        let (heard, first) = std::sync::mpsc::channel();
+        let (heard, first) = channel();
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
             probe(target, &stopped, &heard)
         });
         first.recv_timeout(super::lab::PATIENCE).expect("the address answers");
-        Self { stop, thread }
+        Self { stop, heard: first, thread }
+    }
+
+    /// Ends it once another answer has come.
+    pub(super) fn stop_after_answer(self) -> Trace {
+        // What came before is of no interest.
+        while self.heard.try_recv().is_ok() {}
+        self.heard.recv_timeout(super::lab::PATIENCE).expect("the address answers again");
+        self.stop()
     }
 
     /// Ends it.
@@ -49,7 +59,7 @@ impl Prober {
     }
 }
 
-fn probe(target: Ipv4Addr, stop: &AtomicBool, heard: &std::sync::mpsc::Sender<()>) -> Trace {
+fn probe(target: Ipv4Addr, stop: &AtomicBool, heard: &Sender<()>) -> Trace {
     let mut socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).unwrap();
     socket.connect(&SocketAddr::from((target, 0)).into()).unwrap();
     socket.set_read_timeout(Some(PACE)).unwrap();
