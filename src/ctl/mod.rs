@@ -4,6 +4,7 @@
 //! file parses arguments, asks, prints, and picks the exit code.
 
 pub mod client;
+pub mod config_command;
 pub mod events;
 pub mod human;
 pub mod protocol;
@@ -75,6 +76,8 @@ enum Command {
     Release(ReleaseArgs),
     /// Load the configuration anew; a bad one changes nothing, and all its faults are shown
     Reload,
+    /// Check, sign and verify configurations, without a raisd
+    Config(config_command::ConfigArgs),
     /// Show the versions of raisctl and of the raisd it reaches
     Version,
 }
@@ -153,7 +156,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let variable = std::env::var_os(SOCKET_VARIABLE).filter(|value| !value.is_empty());
     let socket = cli.socket.or(variable.map(PathBuf::from)).unwrap_or_else(|| PathBuf::from(DEFAULT_SOCKET));
-    match run(&socket, cli.command) {
+    let command = match cli.command {
+        Command::Config(args) => return config_command::run(args),
+        command => command,
+    };
+    match run(&socket, command) {
         Ok(()) => ExitCode::SUCCESS,
         // `raisctl events | head` is no failure.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -175,6 +182,8 @@ fn run(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Acquire(args) => acquire(socket, args),
         Command::Release(args) => release(socket, args),
         Command::Reload => done(ask(socket, Request::Reload)?),
+        // Needs no raisd, and was run before this.
+        Command::Config(_) => Ok(()),
         Command::Version => version(socket),
     }
 }

@@ -1,17 +1,12 @@
 //! Where configurations come from: files, judged by what this box trusts, remembers and is called.
 
 use super::options::Options;
-use super::zones;
-use crate::config::bundle::{
-    BundleFiles, CONFIGURATION_FILE, MAX_BUNDLE_OCTETS, MAX_DEPTH, MAX_FILE_OCTETS, MAX_FILES, load, referenced_files,
-};
-use crate::config::{Configuration, Digest, Floor, Keyring, Trust};
-use crate::os::bundle::{BundleReadError, FoundFile, Limits, read_directory, read_files};
+use crate::config::{Configuration, Digest, Floor, Keyring, Trust, load};
+use crate::ctl::config_command::read_bundle;
 use crate::os::store::{Store, read_limited};
 use rais_core::address::HostName;
 use rais_core::quantity::Generation;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The file of the state directory with the newest configuration that was put into force: generation, digest, name.
 const CONFIRMED: &str = "confirmed";
@@ -19,8 +14,6 @@ const CONFIRMED: &str = "confirmed";
 const MAX_CONFIRMED: u64 = 256;
 /// The largest keyring: some hundred keys.
 const MAX_KEYRING: u64 = 256 * 1024;
-const LIMITS: Limits =
-    Limits { files: MAX_FILES, file_octets: MAX_FILE_OCTETS, total_octets: MAX_BUNDLE_OCTETS, depth: MAX_DEPTH };
 
 /// Loads configurations for this box.
 #[derive(Clone, Debug)]
@@ -53,10 +46,8 @@ impl Source {
     /// All faults in words, a line each. Nothing was changed.
     pub(super) fn load(&self) -> Result<Configuration, String> {
         let trust = self.trust()?;
-        let files = read(&self.config).map_err(|error| error.to_string())?;
-        let configuration = load(&files, &trust).map_err(|error| error.to_string())?;
-        zones::check(&configuration.zones)?;
-        Ok(configuration)
+        let files = read_bundle(&self.config).map_err(|error| error.to_string())?;
+        load(&files, &trust).map_err(|error| error.to_string())
     }
 
     /// [`load`](Self::load) where it may block.
@@ -134,26 +125,6 @@ impl Confirmed {
     fn to_text(&self) -> String {
         format!("{} {} {}\n", self.generation, self.digest, self.name)
     }
-}
-
-/// The files of a bundle's directory; of a single TOML file, the files that it names.
-fn read(path: &Path) -> Result<BundleFiles, BundleReadError> {
-    if !path.is_file() {
-        return Ok(read_directory(path, LIMITS)?.into_iter().map(parts).collect());
-    }
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut files = read_files(directory, &BTreeSet::from([name]), LIMITS)?;
-    let named = files.first_mut().map(|file| {
-        file.path = CONFIGURATION_FILE.to_owned();
-        referenced_files(&file.content)
-    });
-    files.extend(read_files(directory, &named.unwrap_or_default(), LIMITS)?);
-    Ok(files.into_iter().map(parts).collect())
-}
-
-fn parts(file: FoundFile) -> (String, Vec<u8>, u32) {
-    (file.path, file.content, file.mode)
 }
 
 #[cfg(test)]

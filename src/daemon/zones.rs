@@ -43,16 +43,6 @@ struct Keeper {
     view: ZoneView,
 }
 
-/// Checks that every zone's header and records make a zone.
-///
-/// # Errors
-/// All faults, a line each.
-pub(super) fn check(zones: &[model::Zone]) -> Result<(), String> {
-    let faults = zones.iter().filter_map(|zone| Some(format!("zone {}: {}", zone.name, make(zone).err()?)));
-    let faults: Vec<String> = faults.collect();
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
-}
-
 fn make(params: &model::Zone) -> Result<Zone, crate::dns::Faults> {
     let model::Zone { name, record, ttl, header, .. } = params;
     Zone::new(ZoneParams { name, record, ttl: *ttl, header })

@@ -42,7 +42,7 @@ pub struct FoundFile {
     pub mode: u32,
 }
 
-/// Why a directory was not read. Nothing was changed.
+/// Why a directory was not read, or a file in it not removed. Nothing was changed.
 #[derive(Debug, Error)]
 pub enum BundleReadError {
     /// The file system said no.
@@ -125,6 +125,14 @@ pub fn read_files(path: &Path, names: &BTreeSet<String>, limits: Limits) -> Resu
         }
     }
     Ok(reading.found)
+}
+
+/// Removes a file.
+///
+/// # Errors
+/// [`BundleReadError::Io`]; the file is still there.
+pub fn remove_file(path: &Path) -> Result<(), BundleReadError> {
+    std::fs::remove_file(path).map_err(|error| io_error(path, error))
 }
 
 struct Reading<'a> {

@@ -31,6 +31,7 @@ const MAX_KEYS: usize = 8;
 const MAX_GROUP_TESTS: usize = 64;
 const DEFAULT_HIGH: u32 = 800;
 const DEFAULT_LOW: u32 = 600;
+const NO_KEY: &str = "needs at least one key: every message is authenticated";
 const CHOICES: &[(&str, Choice)] = &[("balanced", Choice::Balanced), ("random", Choice::Random)];
 
 /// `[[group]]` as the file has it.
@@ -204,7 +205,7 @@ impl GroupEntry {
     fn keys(&self, files: &Files, faults: &Collector) -> Checked<BTreeMap<KeyId, Key>> {
         let (entries, place) = self.keys.as_ref().map_err(|why| *why)?;
         if entries.is_empty() {
-            return Err(faults.report(place, "needs at least one key: every message is authenticated"));
+            return Err(faults.report(place, NO_KEY));
         }
         let ids: Vec<_> = entries.iter().filter_map(|key| key.id.clone().ok()).collect();
         let unique = no_twice(&List { good: ids, complete: Ok(()) }, "key id", faults);
@@ -219,10 +220,11 @@ impl GroupEntry {
 
     /// The key to send with; where there is only one, it need not be said.
     fn send_key(&self, faults: &Collector) -> Checked<KeyId> {
-        let (entries, _) = self.keys.as_ref().map_err(|why| *why)?;
+        let (entries, place) = self.keys.as_ref().map_err(|why| *why)?;
         let ids = super::all(entries.iter().map(|key| key.id.clone()).collect());
         match (self.send_key.clone()?, ids?.as_slice()) {
             (None, [only]) => Ok(KeyId(only.value)),
+            (None, []) => Err(faults.report(place, NO_KEY)),
             (None, _) => {
                 let place = Place { offset: self.place.offset, path: self.place.path.key("send_key") };
                 Err(faults.report_whole(&place, "is missing: there are several keys, say which one sends"))
@@ -244,10 +246,7 @@ fn control_interfaces(table: &mut Table) -> Checked<List<InterfaceName>> {
 }
 
 fn keys(table: &mut Table) -> Checked<(Vec<KeyEntry>, Place)> {
-    let place = Place { offset: table.place().offset, path: table.place().path.key("keys") };
-    if !table.has("keys") {
-        return Err(table.missing("keys"));
-    }
+    let place = table.place_of("keys").ok_or_else(|| table.missing("keys"))?;
     let (keys, complete) = table.tables("keys", MAX_KEYS);
     let read = |mut key: Table| {
         let entry =
@@ -263,9 +262,12 @@ fn keys(table: &mut Table) -> Checked<(Vec<KeyEntry>, Place)> {
 /// An executable's path: absolute, or in the bundle.
 fn script_path(value: &toml::de::DeValue) -> Result<String, String> {
     text(|path| {
-        let inside = path.split('/').any(|name| name == "..");
-        if path.starts_with('/') && !inside && !path.ends_with('/') && !path.contains('\0') {
-            return Ok(path.to_owned());
+        if let Some(inside) = path.strip_prefix('/') {
+            let good = |name: &str| !name.is_empty() && name != "." && name != ".." && !name.contains('\0');
+            let plain = inside.split('/').all(good);
+            return plain.then(|| path.to_owned()).ok_or_else(|| {
+                format!("{} is not a plain path: every name in it must be there, and none be . or ..", quote(path))
+            });
         }
         check_bundle_path(path).map_err(|why| format!("{} {why}", quote(path)))?;
         Ok(path.to_owned())

@@ -1,0 +1,7 @@
+//! The configuration as operators meet it: files that must be taken, files that must be refused and in which words,
+//! signed bundles, and the commands of `raisctl config`.
+
+mod bundles;
+mod commands;
+mod files;
+mod fixture;
