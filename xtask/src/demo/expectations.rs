@@ -73,22 +73,32 @@ impl Scenario<'_> {
         self.on_exactly_one_box(&self.all(), "each address on exactly one box")
     }
 
-    /// Asked of the boxes' kernels. Two beats and a release after an event it must be so (S-1); what is asked first may
-    /// have changed before the last was asked, so a wrong answer is asked again until then.
+    /// Asked of the boxes, and of the whole segment. Two beats and a release after an event it must be so (S-1); what is
+    /// asked first may have changed before the last was asked, so a wrong answer is asked again until then.
     pub(super) fn on_exactly_one_box(&mut self, addresses: &BTreeSet<IpAddr>, what: &str) -> Result<()> {
         let deadline = Instant::now() + self.lab.plan.timing.beat * 3;
-        let (right, wrong) = loop {
-            let holders = self.lab.holders()?;
-            let (right, wrong): (Vec<_>, Vec<_>) =
-                addresses.iter().partition(|address| holders.get(address).is_some_and(|boxes| boxes.len() == 1));
+        let wrong = loop {
+            let (held, claimed) = (self.lab.holders()?, self.lab.claimants()?);
+            let names = |boxes: Option<&BTreeSet<usize>>| -> String {
+                let name = |index: &usize| self.lab.plan.boxes.get(*index).map_or("a stranger", |b| &b.name).to_owned();
+                let names: Vec<_> = boxes.into_iter().flatten().map(name).collect();
+                if names.is_empty() { String::from("nobody") } else { names.join(", ") }
+            };
+            let is_right = |address: &&IpAddr| {
+                held.get(address).is_some_and(|boxes| boxes.len() == 1) && held.get(address) == claimed.get(address)
+            };
+            let wrong: Vec<String> = addresses
+                .iter()
+                .filter(|address| !is_right(address))
+                .map(|a| format!("{a}: held by {}; answered for by {}", names(held.get(a)), names(claimed.get(a))))
+                .collect();
             if wrong.is_empty() || Instant::now() > deadline {
-                let wrong: Vec<_> = wrong.into_iter().map(|a| format!("{a} is on {:?}", holders.get(a))).collect();
-                break (right.len(), wrong);
+                break wrong;
             }
             pause(Duration::from_millis(20))?;
         };
-        let all = addresses.len().to_string();
-        self.checks.check(what, &all, &right.to_string(), wrong.is_empty());
+        let right = addresses.len() - wrong.len();
+        self.checks.check(what, &addresses.len().to_string(), &right.to_string(), wrong.is_empty());
         for line in wrong {
             self.checks.note(&line);
         }
