@@ -5,6 +5,7 @@
 //! (arrow 4 of the map), so this is the place to read when the question is "what does rais do to my kernel?".
 
 pub mod announce;
+pub mod bundle;
 pub mod clock;
 pub mod load;
 pub mod multicast;

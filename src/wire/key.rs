@@ -8,6 +8,7 @@ use hmac::digest::generic_array::GenericArray;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::fmt;
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -81,6 +82,15 @@ impl Key {
     }
 }
 
+/// In constant time: a reload compares keys, and its time must not tell how much of one was guessed.
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Key {}
+
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(…)")
@@ -115,7 +125,8 @@ mod tests {
     #[test]
     fn the_mac_is_hmac_sha_256_of_the_unpadded_key() {
         let key = Key::from_hex(HEX).unwrap();
-        let plain = Hmac::<Sha256>::new_from_slice(&key.0).unwrap().chain_update(b"what").finalize().into_bytes();
+        let plain =
+            <Hmac<Sha256> as Mac>::new_from_slice(&key.0).unwrap().chain_update(b"what").finalize().into_bytes();
         assert_eq!(key.mac().chain_update(b"what").finalize().into_bytes(), plain);
     }
 }

@@ -11,7 +11,7 @@ use crate::config::model::{Group, Script};
 use crate::config::network_values::{multicast_address, service_address};
 use crate::config::provenance::Digest;
 use crate::config::reader::{List, Table};
-use crate::config::secret::Key;
+use crate::config::secret::{Key, KeyId};
 use crate::config::values::{bundle_path, check_bundle_path, integer, name, quote, text, word};
 use rais_core::address::{GroupName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use rais_core::params::{Choice, Control, Failback, GroupParams, MAX_ADDRESSES};
@@ -200,7 +200,7 @@ impl GroupEntry {
         Ok((of(preferred?), of(pool?)))
     }
 
-    fn keys(&self, files: &Files, faults: &Collector) -> Checked<BTreeMap<u8, Key>> {
+    fn keys(&self, files: &Files, faults: &Collector) -> Checked<BTreeMap<KeyId, Key>> {
         let (entries, place) = self.keys.as_ref().map_err(|why| *why)?;
         if entries.is_empty() {
             return Err(faults.report(place, "needs at least one key: every message is authenticated"));
@@ -209,7 +209,7 @@ impl GroupEntry {
         let unique = no_twice(&List { good: ids, complete: Ok(()) }, "key id", faults);
         let read = |key: &KeyEntry| {
             let content = key.file.clone().and_then(|path| files.secret(&path, Key::from_hex));
-            Ok((key.id.clone()?.value, content?))
+            Ok((KeyId(key.id.clone()?.value), content?))
         };
         let keys = super::all(entries.iter().map(read).collect())?;
         unique?;
@@ -217,16 +217,16 @@ impl GroupEntry {
     }
 
     /// The key to send with; where there is only one, it need not be said.
-    fn send_key(&self, faults: &Collector) -> Checked<u8> {
+    fn send_key(&self, faults: &Collector) -> Checked<KeyId> {
         let (entries, _) = self.keys.as_ref().map_err(|why| *why)?;
         let ids = super::all(entries.iter().map(|key| key.id.clone()).collect());
         match (self.send_key.clone()?, ids?.as_slice()) {
-            (None, [only]) => Ok(only.value),
+            (None, [only]) => Ok(KeyId(only.value)),
             (None, _) => {
                 let place = Place { offset: self.place.offset, path: self.place.path.key("send_key") };
                 Err(faults.report_whole(&place, "is missing: there are several keys, say which one sends"))
             }
-            (Some(send), ids) if ids.iter().any(|id| id.value == send.value) => Ok(send.value),
+            (Some(send), ids) if ids.iter().any(|id| id.value == send.value) => Ok(KeyId(send.value)),
             (Some(send), _) => Err(faults.report_whole(&send.place, format!("no key has the id {}", send.value))),
         }
     }
