@@ -90,8 +90,8 @@ impl Announcer {
         for address in addresses {
             match address {
                 IpAddr::V4(address) => {
-                    self.send(&arp_frame(ArpForm::Request, self.mac, *address, None), &mut announced);
-                    self.send(&arp_frame(ArpForm::Reply, self.mac, *address, None), &mut announced);
+                    self.send(&arp_frame(ArpForm::Request, self.mac, *address), &mut announced);
+                    self.send(&arp_frame(ArpForm::Reply, self.mac, *address), &mut announced);
                 }
                 IpAddr::V6(address) => {
                     self.send(&advertisement_frame(self.mac, *address, self.role, None), &mut announced)
@@ -101,14 +101,15 @@ impl Announcer {
         announced
     }
 
-    /// Announces every address to each of `neighbours` of its family, in frames of their own.
+    /// Announces every address to each of `neighbours` of its family, in frames of their own: an ARP question in the
+    /// address's name, an advertisement.
     pub fn announce_to(&self, neighbours: &[Neighbour], addresses: &[IpAddr]) -> Announced {
         let mut announced = Announced::default();
         for neighbour in neighbours {
             for address in addresses {
                 match (address, neighbour.address) {
                     (IpAddr::V4(address), IpAddr::V4(to)) => {
-                        let frame = arp_frame(ArpForm::Reply, self.mac, *address, Some((to, neighbour.mac)));
+                        let frame = arp_frame(ArpForm::Question { of: to, at: neighbour.mac }, self.mac, *address);
                         self.send(&frame, &mut announced);
                     }
                     (IpAddr::V6(address), IpAddr::V6(to)) => {
@@ -152,17 +153,24 @@ fn open_packet_socket(interface_index: u32) -> Result<OwnedFd, Errno> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ArpForm {
+    /// To everybody: who has this address?
     Request,
+    /// To everybody, unasked: this address is here.
     Reply,
+    /// To one neighbour, in the address's name: who has your own address? Whoever is asked notes who asked (RFC 826),
+    /// even where gratuitous ARP is turned off.
+    Question { of: Ipv4Addr, at: MacAddress },
 }
 
-/// An ARP frame that says that `address` is at `mac`: to everybody, or to one neighbour.
-fn arp_frame(form: ArpForm, mac: MacAddress, address: Ipv4Addr, to: Option<(Ipv4Addr, MacAddress)>) -> Vec<u8> {
-    let (target_address, destination) = to.unwrap_or((address, BROADCAST));
-    let (operation, target_mac) = match form {
+/// An ARP frame that says that `address` is at `mac`.
+fn arp_frame(form: ArpForm, mac: MacAddress, address: Ipv4Addr) -> Vec<u8> {
+    let (operation, destination, target_mac, target_address) = match form {
         // RFC 5227 §3: the target's hardware address is of no meaning in a request and is sent as zero.
-        ArpForm::Request => ([0, 1], [0; 6]),
-        ArpForm::Reply => ([0, 2], destination),
+        ArpForm::Request => ([0, 1], BROADCAST, [0; 6], address),
+        // RFC 5944 §4.6: the target's hardware address repeats the sender's. Linux takes it for gratuitous only then,
+        // and any other reply it ignores for a second after the entry last changed.
+        ArpForm::Reply => ([0, 2], BROADCAST, mac, address),
+        ArpForm::Question { of, at } => ([0, 1], at, [0; 6], of),
     };
     [
         &destination[..],
@@ -240,9 +248,9 @@ mod tests {
     #[test]
     fn a_gratuitous_arp_names_the_address_as_sender_and_target_and_fills_a_minimal_frame() {
         let address = Ipv4Addr::new(10, 9, 0, 101);
-        let rows = [(ArpForm::Request, [0, 1], [0; 6]), (ArpForm::Reply, [0, 2], [0xff; 6])];
+        let rows = [(ArpForm::Request, [0, 1], [0; 6]), (ArpForm::Reply, [0, 2], MAC)];
         for (form, operation, target_mac) in rows {
-            let frame = arp_frame(form, MAC, address, None);
+            let frame = arp_frame(form, MAC, address);
             assert_eq!(frame.len(), 60);
             assert_eq!(&frame[..14], &[&BROADCAST[..], &MAC, &[8, 6]].concat());
             assert_eq!(&frame[20..22], &operation);
@@ -252,11 +260,12 @@ mod tests {
     }
 
     #[test]
-    fn a_neighbour_told_in_person_gets_a_unicast_reply() {
-        let (router, router_mac) = (Ipv4Addr::new(10, 9, 0, 254), [2, 0, 0, 0, 0, 9]);
-        let frame = arp_frame(ArpForm::Reply, MAC, Ipv4Addr::new(10, 9, 0, 101), Some((router, router_mac)));
-        assert_eq!(&frame[..6], &router_mac);
-        assert_eq!(&frame[32..42], &[&router_mac[..], &router.octets()].concat());
+    fn a_neighbour_told_in_person_is_asked_in_the_name_of_the_address() {
+        let (of, at) = (Ipv4Addr::new(10, 9, 0, 254), [2, 0, 0, 0, 0, 9]);
+        let frame = arp_frame(ArpForm::Question { of, at }, MAC, Ipv4Addr::new(10, 9, 0, 101));
+        assert_eq!(&frame[..6], &at);
+        assert_eq!(&frame[20..32], &[&[0, 1][..], &MAC, &[10, 9, 0, 101]].concat());
+        assert_eq!(&frame[32..42], &[&[0; 6][..], &of.octets()].concat());
     }
 
     #[test]

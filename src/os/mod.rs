@@ -7,6 +7,8 @@
 pub mod announce;
 pub mod bundle;
 pub mod clock;
+pub mod datagram;
+pub mod executables;
 pub mod load;
 pub mod multicast;
 pub mod netlink;
@@ -14,6 +16,9 @@ pub mod network;
 pub mod probe;
 pub mod process;
 pub mod script;
+pub mod serial;
 pub mod signals;
 pub mod store;
+pub mod tree;
 pub mod unix_socket;
+pub mod wait;

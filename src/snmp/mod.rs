@@ -1,1 +1,42 @@
-//! Not written yet.
+//! The SNMP agent: octets and a snapshot in, octets out. It never touches the core, a socket or a clock.
+//!
+//! From the outside in, each knowing nothing of what is further out:
+//!
+//! ```text
+//! agent        one datagram: source, form, community, PDU; counts what became of it   (RFC 3412 §7.2)
+//! ├ ber        is it a well-formed message? strict, allocates nothing                 (RFC 3417 §8)
+//! ├ community  the security model: whose secret is it, from there?                    (RFC 1901, RFC 3584)
+//! ├ access     views: what may they see?                                              (RFC 3415)
+//! ├ message    version 2c: octets ↔ request and response                              (RFC 1901 §3)
+//! └ pdu        GET, GETNEXT, GETBULK, SET                                             (RFC 3416 §4.2)
+//!   └ registry the ordered list of objects
+//!     ├ table  rows in index order
+//!     └ snmpv2_mib, rais_mib/…   one file per table
+//! notify       events as notifications                                                (RFC 3416 §4.2.6)
+//! ```
+//!
+//! Version 3 adds a message format beside `message` and a security model beside `community`; from `pdu` inward nothing
+//! changes.
+
+mod access;
+mod agent;
+mod ber;
+mod community;
+mod counters;
+mod message;
+pub mod notify;
+mod oid;
+mod pdu;
+mod prepared;
+mod rais_mib;
+mod registry;
+mod snmpv2_mib;
+mod table;
+mod value;
+
+pub use access::View;
+pub use agent::{Agent, AgentParams, MAX_MESSAGE_OCTETS};
+pub use ber::ScanError;
+pub use community::{BadCommunity, Community, MAX_COMMUNITY_OCTETS};
+pub use counters::{Counters, Dropped};
+pub use oid::{MAX_ARCS, Oid};

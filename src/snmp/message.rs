@@ -1,0 +1,126 @@
+//! Version 2c messages (RFC 1901 §3): from octets to a request, and from a response back to octets.
+//!
+//! It does not know what is behind a name, nor whether a community is good. `snmp-parser` decodes what the scanner let
+//! pass. It refuses three things that are legal: a community that is not UTF-8, a negative request-id, and negative
+//! fields of a GetBulkRequest (which count as 0, RFC 3416 §4.2.3). A message with one of them is decoded from a copy in
+//! which just that field is another; what is echoed is always taken from the original.
+
+use super::ber::{Scan, ScanError, VERSION_2C, tag};
+use super::oid::Oid;
+use super::value::{element_octets, integer, primitive, wrap};
+use snmp_parser::{SnmpGenericMessage, SnmpPdu, SnmpVariable, parse_snmp_generic_message};
+use std::borrow::Cow;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Get,
+    GetNext,
+    /// Negative fields are 0 already.
+    GetBulk {
+        non_repeaters: usize,
+        max_repetitions: usize,
+    },
+    Set,
+}
+
+/// A request: what is asked, of which names.
+pub(crate) struct Request<'a> {
+    pub(crate) operation: Operation,
+    variables: Vec<SnmpVariable<'a>>,
+}
+
+impl Request<'_> {
+    /// The names, in the order of the request.
+    pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = Oid> + '_ {
+        // The scanner has decoded every name once: none fails here.
+        self.variables.iter().map(|variable| Oid::from_octets(variable.oid.as_bytes()).unwrap_or(Oid::EMPTY))
+    }
+}
+
+/// The octets to decode: the datagram itself, or a copy that snmp-parser does not refuse.
+pub(crate) fn digestible<'a>(datagram: &'a [u8], scan: &Scan<'a>) -> Cow<'a, [u8]> {
+    let refused = std::str::from_utf8(scan.community).is_err()
+        || [scan.request_id, scan.second, scan.third].iter().any(|field| *field < 0);
+    if !refused {
+        return Cow::Borrowed(datagram);
+    }
+    let fields = [scan.request_id, scan.second, scan.third].map(|field| field.max(0));
+    let mut copy = Vec::with_capacity(datagram.len());
+    message(b"", scan.pdu, fields, scan.bindings, &mut copy);
+    Cow::Owned(copy)
+}
+
+/// Decodes a request; `None` if the PDU is none that asks for something.
+///
+/// # Errors
+/// [`ScanError::Malformed`] if snmp-parser refuses what the scanner let pass; no such message is known.
+pub(crate) fn decode(digestible: &[u8]) -> Result<Option<Request<'_>>, ScanError> {
+    let refused = ScanError::Malformed("refused by the decoder");
+    let (_, decoded) = parse_snmp_generic_message(digestible).map_err(|_| refused)?;
+    let SnmpGenericMessage::V2(decoded) = decoded else { return Err(refused) };
+    let (operation, variables) = match decoded.pdu {
+        SnmpPdu::Generic(pdu) => {
+            let operation = match pdu.pdu_type {
+                snmp_parser::PduType::GetRequest => Operation::Get,
+                snmp_parser::PduType::GetNextRequest => Operation::GetNext,
+                snmp_parser::PduType::SetRequest => Operation::Set,
+                _ => return Ok(None),
+            };
+            (operation, pdu.var)
+        }
+        SnmpPdu::Bulk(pdu) => {
+            let [non_repeaters, max_repetitions] =
+                [pdu.non_repeaters, pdu.max_repetitions].map(|field| usize::try_from(field).unwrap_or(usize::MAX));
+            (Operation::GetBulk { non_repeaters, max_repetitions }, pdu.var)
+        }
+        SnmpPdu::TrapV1(_) => return Err(refused),
+    };
+    Ok(Some(Request { operation, variables }))
+}
+
+/// How many octets a message takes whose variable bindings take `bindings`.
+pub(crate) fn message_octets(community: &[u8], fields: [i32; 3], bindings: usize) -> usize {
+    let fields: usize = fields.iter().map(|field| element_octets(integer_octets(*field))).sum();
+    let pdu = element_octets(fields + element_octets(bindings));
+    element_octets(element_octets(1) + element_octets(community.len()) + pdu)
+}
+
+/// Content octets of an INTEGER.
+const fn integer_octets(number: i32) -> usize {
+    let magnitude = if number < 0 { !number } else { number };
+    (32 - magnitude.leading_zeros() as usize) / 8 + 1
+}
+
+/// Appends a message: `fields` are request-id, error-status and error-index, or what a PDU has in their place.
+pub(crate) fn message(community: &[u8], pdu: u8, fields: [i32; 3], bindings: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    integer(VERSION_2C, out);
+    primitive(tag::OCTET_STRING, community, out);
+    let pdu_start = out.len();
+    for field in fields {
+        integer(field, out);
+    }
+    primitive(tag::SEQUENCE, bindings, out);
+    wrap(pdu, pdu_start, out);
+    wrap(tag::SEQUENCE, start, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_a_message_is_foretold_exactly() {
+        for community in [&b""[..], b"public", &[b'x'; 64]] {
+            for field in [0, -1, 127, 128, -128, -129, 32767, 32768, 1 << 23, i32::MAX, i32::MIN] {
+                for bindings in [0, 1, 80, 100, 120, 127, 128, 200, 240, 255, 256, 1400, 65_000] {
+                    let fields = [field, 0, field];
+                    let mut out = Vec::new();
+                    message(community, tag::RESPONSE, fields, &vec![0; bindings], &mut out);
+                    assert_eq!(out.len(), message_octets(community, fields, bindings), "{fields:?} {bindings}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Object identifiers: a fixed array of sub-identifiers, so that a request allocates nothing for its names.
+//!
+//! It does not know what any identifier means. The octets are those of X.690 §8.19; the limits (128 sub-identifiers of
+//! 32 bits) are RFC 3416's §4.1. `asn1_rs::Oid` is not used to look inside: its iterator loses sub-identifiers of `0.0`
+//! and of everything under `2`.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// Most sub-identifiers a name may have.
+pub const MAX_ARCS: usize = 128;
+/// Most octets the content of an encoded name may have: 5 for each sub-identifier.
+const MAX_OCTETS: usize = MAX_ARCS * 5;
+
+/// An object identifier of at most [`MAX_ARCS`] sub-identifiers. Sorts as RFC 3416 §4.2.2 has it: lexicographically.
+#[derive(Clone, Copy)]
+pub struct Oid {
+    len: u8,
+    arcs: [u32; MAX_ARCS],
+}
+
+/// The octets of an encoded identifier, without tag and length.
+pub(crate) struct OidOctets {
+    len: usize,
+    octets: [u8; MAX_OCTETS],
+}
+
+impl Oid {
+    /// The identifier with no sub-identifier at all: it sorts before every other.
+    pub const EMPTY: Self = Self { len: 0, arcs: [0; MAX_ARCS] };
+
+    /// The identifier with these sub-identifiers; what is beyond [`MAX_ARCS`] is cut off.
+    #[must_use]
+    pub fn new(arcs: &[u32]) -> Self {
+        let mut oid = Self::EMPTY;
+        oid.extend(arcs.iter().copied());
+        oid
+    }
+
+    /// Its sub-identifiers.
+    #[must_use]
+    pub fn arcs(&self) -> &[u32] {
+        self.arcs.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+
+    /// Appends sub-identifiers. What is beyond [`MAX_ARCS`] is cut off: the longest name the agent itself builds has
+    /// 112, and a received one was counted before.
+    pub fn extend(&mut self, more: impl IntoIterator<Item = u32>) {
+        for arc in more {
+            if let Some(free) = self.arcs.get_mut(usize::from(self.len)) {
+                *free = arc;
+                self.len += 1;
+            }
+        }
+    }
+
+    /// Decodes the content octets of an identifier; `None` if they break X.690 §8.19 or RFC 3416 §4.1.
+    #[must_use]
+    pub fn from_octets(octets: &[u8]) -> Option<Self> {
+        let mut oid = Self::EMPTY;
+        let mut arcs = SubIdentifiers { octets };
+        let first = arcs.next()??;
+        let (top, second) = match first {
+            0..40 => (0, first),
+            40..80 => (1, first - 40),
+            _ => (2, first - 80),
+        };
+        oid.extend([top, u32::try_from(second).ok()?]);
+        for arc in arcs {
+            if usize::from(oid.len) == MAX_ARCS {
+                return None;
+            }
+            oid.extend([u32::try_from(arc?).ok()?]);
+        }
+        Some(oid)
+    }
+
+    /// Encodes the content octets. An identifier of fewer than two sub-identifiers has no encoding of its own and is
+    /// sent as `0.0`.
+    pub(crate) fn octets(&self) -> OidOctets {
+        let mut out = OidOctets { len: 0, octets: [0; MAX_OCTETS] };
+        let (head, rest) = match self.arcs() {
+            [top, second, rest @ ..] => (u64::from(*top) * 40 + u64::from(*second), rest),
+            [] | [_] => (0, &[][..]),
+        };
+        out.push(head);
+        rest.iter().for_each(|arc| out.push(u64::from(*arc)));
+        out
+    }
+}
+
+/// The sub-identifiers in encoded octets, the first two still in one; `Some(None)` is a broken one.
+struct SubIdentifiers<'a> {
+    octets: &'a [u8],
+}
+
+impl Iterator for SubIdentifiers<'_> {
+    type Item = Option<u64>;
+
+    fn next(&mut self) -> Option<Option<u64>> {
+        let end = self.octets.iter().position(|octet| octet & 0x80 == 0);
+        let (one, rest) = match (self.octets, end) {
+            ([], _) => return None,
+            // It never ends, begins with an idle octet, or takes more than 5 octets, which hold 35 bits.
+            (_, None | Some(5..)) | ([0x80, ..], _) => {
+                self.octets = &[];
+                return Some(None);
+            }
+            (octets, Some(end)) => octets.split_at(end + 1),
+        };
+        self.octets = rest;
+        Some(Some(one.iter().fold(0, |sum, octet| (sum << 7) | u64::from(octet & 0x7f))))
+    }
+}
+
+impl OidOctets {
+    fn push(&mut self, arc: u64) {
+        let septets = (64 - arc.leading_zeros()).div_ceil(7).max(1);
+        for septet in (0..septets).rev() {
+            let more = if septet > 0 { 0x80 } else { 0 };
+            if let Some(octet) = self.octets.get_mut(self.len) {
+                *octet = ((arc >> (septet * 7)) & 0x7f) as u8 | more;
+                self.len += 1;
+            }
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or(&[])
+    }
+}
+
+impl PartialEq for Oid {
+    fn eq(&self, other: &Self) -> bool {
+        self.arcs() == other.arcs()
+    }
+}
+
+impl Eq for Oid {}
+
+impl PartialOrd for Oid {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Oid {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.arcs().cmp(other.arcs())
+    }
+}
+
+impl fmt::Display for Oid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, arc) in self.arcs().iter().enumerate() {
+            write!(f, "{}{arc}", if position == 0 { "" } else { "." })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Oid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Oid({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn identifiers_are_encoded_as_x_690_has_it() {
+        let table: [(&[u32], &[u8]); 6] = [
+            (&[0, 0], &[0]),
+            (&[1, 3, 6, 1], &[0x2b, 6, 1]),
+            (&[1, 3, 127, 128, 16383, 16384], &[0x2b, 0x7f, 0x81, 0, 0xff, 0x7f, 0x81, 0x80, 0]),
+            (&[1, 3, u32::MAX], &[0x2b, 0x8f, 0xff, 0xff, 0xff, 0x7f]),
+            (&[2, 999, 3], &[0x88, 0x37, 3]),
+            (&[2, u32::MAX], &[0x90, 0x80, 0x80, 0x80, 0x4f]),
+        ];
+        for (arcs, octets) in table {
+            assert_eq!(Oid::new(arcs).octets().as_slice(), octets, "{arcs:?}");
+            assert_eq!(Oid::from_octets(octets), Some(Oid::new(arcs)), "{arcs:?}");
+        }
+    }
+
+    #[test]
+    fn broken_identifiers_are_refused() {
+        let too_long = [1u8; MAX_ARCS];
+        let table: [(&str, &[u8]); 6] = [
+            ("nothing", &[]),
+            ("ends within a sub-identifier", &[0x2b, 0x81]),
+            ("idle octet at the start of a sub-identifier", &[0x2b, 0x80, 1]),
+            ("sub-identifier of 2^32", &[0x2b, 0x90, 0x80, 0x80, 0x80, 0]),
+            ("sub-identifier of six octets", &[0x2b, 0x81, 0x80, 0x80, 0x80, 0x80, 0]),
+            ("129 sub-identifiers", &too_long),
+        ];
+        for (what, octets) in table {
+            assert_eq!(Oid::from_octets(octets), None, "{what}");
+        }
+        assert!(Oid::from_octets(&too_long[1..]).is_some(), "128 sub-identifiers are legal");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(top in 0u32..3, second in 0u32..40, rest in prop::collection::vec(any::<u32>(), 0..126)) {
+            let mut oid = Oid::new(&[top, second]);
+            oid.extend(rest);
+            prop_assert_eq!(Oid::from_octets(oid.octets().as_slice()), Some(oid));
+        }
+    }
+}

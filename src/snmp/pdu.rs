@@ -1,0 +1,178 @@
+//! Processing a request: RFC 3416 §4.2.1 to §4.2.5, paragraph by paragraph.
+//!
+//! It does not know versions, communities or what else is around a PDU: whether an answer still fits is asked of
+//! whoever does ([`Room`]).
+
+use super::access::View;
+use super::community::Principal;
+use super::message::{Operation, Request};
+use super::oid::Oid;
+use super::prepared::Served;
+use super::registry::{Instance, Registry};
+use super::value::{Value, binding};
+
+/// error-status of RFC 3416 §3, as far as this agent answers with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub(crate) enum ErrorStatus {
+    NoError = 0,
+    TooBig = 1,
+    NoAccess = 6,
+    NotWritable = 17,
+}
+
+/// What is answered, besides the variable bindings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) status: ErrorStatus,
+    /// The variable binding that is to blame, counted from 1; 0: none.
+    pub(crate) index: i32,
+}
+
+impl Verdict {
+    pub(crate) const FINE: Self = Self { status: ErrorStatus::NoError, index: 0 };
+    /// RFC 3416 §4.2.1 to §4.2.3, §4.2.5: error-index zero, no variable bindings.
+    pub(crate) const TOO_BIG: Self = Self { status: ErrorStatus::TooBig, index: 0 };
+}
+
+/// Does a message fit whose variable bindings take this many octets?
+pub(crate) type Room<'a> = &'a dyn Fn(usize) -> bool;
+
+/// Everything a request is worked on with.
+pub(crate) struct Work<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) served: Served<'a>,
+    pub(crate) principal: Principal<'a>,
+    pub(crate) room: Room<'a>,
+}
+
+impl Work<'_> {
+    /// Answers a request: appends the variable bindings of the response and says what else stands in it. `echo` are the
+    /// request's own variable bindings, which some responses carry.
+    pub(crate) fn answer(&self, request: &Request<'_>, echo: &[u8], out: &mut Vec<u8>) -> Verdict {
+        out.clear();
+        let verdict = match request.operation {
+            Operation::Get => self.get(request, out),
+            Operation::GetNext => self.get_next(request, out),
+            Operation::GetBulk { non_repeaters, max_repetitions } => {
+                self.get_bulk(request, non_repeaters, max_repetitions, out);
+                Verdict::FINE
+            }
+            Operation::Set => self.set(request, echo, out),
+        };
+        if verdict.status == ErrorStatus::TooBig {
+            out.clear();
+        }
+        verdict
+    }
+
+    /// §4.2.1
+    fn get(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Verdict {
+        for name in request.names() {
+            let value = self.registry.value(&self.served, self.principal.read, name.arcs());
+            if !self.append(&name, &value, out) {
+                return Verdict::TOO_BIG;
+            }
+        }
+        Verdict::FINE
+    }
+
+    /// §4.2.2
+    fn get_next(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Verdict {
+        for name in request.names() {
+            if self.append_next(&Place::Name(name), out).is_none() {
+                return Verdict::TOO_BIG;
+            }
+        }
+        Verdict::FINE
+    }
+
+    /// §4.2.3: as many variable bindings as fit, never tooBig.
+    fn get_bulk(&self, request: &Request<'_>, non_repeaters: usize, max_repetitions: usize, out: &mut Vec<u8>) {
+        let mut names = request.names();
+        for name in names.by_ref().take(non_repeaters) {
+            if self.append_next(&Place::Name(name), out).is_none() {
+                return;
+            }
+        }
+        if max_repetitions == 0 {
+            return;
+        }
+        // The first repetition starts from the names, the following ones from where the last one got.
+        let mut places = Vec::new();
+        for name in names {
+            match self.append_next(&Place::Name(name), out) {
+                Some(place) => places.push(place),
+                None => return,
+            }
+        }
+        for _ in 1..max_repetitions {
+            // A repetition in which everything has ended is the last one that need be sent.
+            if places.iter().all(|place| matches!(place, Place::End(_))) {
+                return;
+            }
+            for place in &mut places {
+                match self.append_next(place, out) {
+                    Some(next) => *place = next,
+                    None => return,
+                }
+            }
+        }
+    }
+
+    /// §4.2.5: nothing that is served can be written in this release, so that the first two checks decide.
+    fn set(&self, request: &Request<'_>, echo: &[u8], out: &mut Vec<u8>) -> Verdict {
+        if !(self.room)(echo.len()) {
+            return Verdict::TOO_BIG;
+        }
+        out.extend_from_slice(echo);
+        let refused = request.names().zip(1..).next().map(|(name, index)| {
+            let status = if self.principal.write.contains(name.arcs()) {
+                // (2): there are no variables under any prefix that can be created or changed.
+                ErrorStatus::NotWritable
+            } else {
+                // (1)
+                ErrorStatus::NoAccess
+            };
+            Verdict { status, index }
+        });
+        refused.unwrap_or(Verdict::FINE)
+    }
+
+    /// Appends what comes after a place; `None` if it does not fit, and then nothing was appended.
+    fn append_next(&self, place: &Place, out: &mut Vec<u8>) -> Option<Place> {
+        let view: &View = self.principal.read;
+        let (found, last) = match place {
+            Place::Name(name) => (self.registry.after(&self.served, view, name.arcs()), name),
+            Place::At(instance, name) => (self.registry.next(&self.served, view, *instance), name),
+            Place::End(name) => (None, name),
+        };
+        match found {
+            Some((instance, name)) => {
+                let value = self.registry.value_of(&self.served, instance);
+                self.append(&name, &value, out).then_some(Place::At(instance, name))
+            }
+            None => self.append(last, &Value::EndOfMibView, out).then_some(Place::End(*last)),
+        }
+    }
+
+    fn append(&self, name: &Oid, value: &Value<'_>, out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        binding(name, value, out);
+        let fits = (self.room)(out.len());
+        if !fits {
+            out.truncate(before);
+        }
+        fits
+    }
+}
+
+/// How far a walk got.
+enum Place {
+    /// At a name that was asked for.
+    Name(Oid),
+    /// At an instance.
+    At(Instance, Oid),
+    /// Beyond the last instance; the name is repeated with endOfMibView.
+    End(Oid),
+}

@@ -1,0 +1,76 @@
+//! raisGroupTable: the service groups this box belongs to.
+
+use crate::snmp::prepared::{Served, host};
+use crate::snmp::table::ByName;
+use crate::snmp::value::Value;
+use rais_core::counters::DropCause;
+
+pub(super) struct GroupTable;
+
+/// The column of the first drop cause; the others follow in the order of [`DropCause::ALL`].
+const FIRST_DROP: u32 = 34;
+
+impl ByName for GroupTable {
+    const COLUMNS: &'static [u32] = &[
+        2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+        32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45,
+    ];
+
+    fn rows(served: &Served<'_>) -> usize {
+        served.groups()
+    }
+
+    fn name<'a>(served: &Served<'a>, row: usize) -> &'a str {
+        served.group_name(row)
+    }
+
+    fn value<'a>(served: &Served<'a>, column: u32, row: usize) -> Value<'a> {
+        let Some(group) = served.group(row) else { return Value::NoSuchInstance };
+        let address = || served.about_group(row).map(|about| about.address);
+        let leader = group.leader.map(|id| id.0);
+        let sums = || served.sums(row);
+        let counters = &group.counters;
+        match column {
+            2 => Value::address_type(address().map(|socket| socket.ip())),
+            3 => Value::Address(address().map(|socket| socket.ip())),
+            4 => Value::Gauge32(address().map_or(0, |socket| u32::from(socket.port()))),
+            5 => Value::address_type(Some(group.id.0)),
+            6 => Value::Address(Some(group.id.0)),
+            7 => Value::address_type(leader),
+            8 => Value::Address(leader),
+            9 => {
+                let leader = group.leader.and_then(|id| host(group, id));
+                Value::text(leader.map_or("", |host| host.name.as_str()))
+            }
+            10 => Value::Integer(if group.leads() { 2 } else { 1 }),
+            11 => Value::truth(group.settled),
+            12 => Value::Gauge32(group.disagreeing),
+            13 => Value::gauge(sums().hosts_live),
+            14 => Value::gauge(sums().hosts_ok),
+            15 => Value::gauge(group.addresses.len()),
+            16 => Value::gauge(sums().online),
+            17 => Value::gauge(sums().moving),
+            18 => Value::gauge(sums().unserved),
+            19 => Value::gauge(sums().duplicate),
+            20 => Value::gauge(sums().orphaned),
+            21 => Value::milliseconds(group.beat),
+            22 => Value::milliseconds(group.dead_after),
+            23 => Value::Gauge32(group.high_water_mark.0),
+            24 => Value::Gauge32(group.low_water_mark.0),
+            25 => Value::counter(counters.leader_changes),
+            26 => Value::up_time(group.last_change, served.started()),
+            27 => Value::counter(counters.messages_in),
+            28 => Value::counter(counters.messages_out),
+            29 => Value::counter(counters.acquires),
+            30 => Value::counter(counters.acquire_failures),
+            31 => Value::counter(counters.releases),
+            32 => Value::counter(counters.release_failures),
+            33 => Value::counter(counters.drops.total()),
+            FIRST_DROP.. => match DropCause::ALL.get((column - FIRST_DROP) as usize) {
+                Some(cause) => Value::counter(counters.drops.of(*cause)),
+                None => Value::NoSuchInstance,
+            },
+            _ => Value::NoSuchInstance,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! raisHostTable: the boxes of the groups.
+
+use crate::snmp::prepared::Served;
+use crate::snmp::table::ByGroupAndAddress;
+use crate::snmp::value::Value;
+use rais_core::notification::HostState;
+use rais_core::view::HostView;
+use std::net::IpAddr;
+
+pub(super) struct HostTable;
+
+fn row<'a>(served: &Served<'a>, group: usize, row: usize) -> Option<&'a HostView> {
+    served.group(group)?.hosts.get(row)
+}
+
+/// RaisHostStateTC.
+pub(in crate::snmp) const fn state(state: HostState) -> Value<'static> {
+    Value::Integer(match state {
+        HostState::Up => 1,
+        HostState::Quiesced => 2,
+        HostState::NotOk => 3,
+        HostState::Dead => 4,
+        HostState::Left => 5,
+    })
+}
+
+impl ByGroupAndAddress for HostTable {
+    const COLUMNS: &'static [u32] = &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20];
+
+    fn rows(served: &Served<'_>, group: usize) -> usize {
+        served.group(group).map_or(0, |group| group.hosts.len())
+    }
+
+    fn address(served: &Served<'_>, group: usize, number: usize) -> Option<IpAddr> {
+        row(served, group, number).map(|host| host.id.0)
+    }
+
+    fn value<'a>(served: &Served<'a>, column: u32, group: usize, number: usize) -> Value<'a> {
+        let (Some(group), Some(host)) = (served.group(group), row(served, group, number)) else {
+            return Value::NoSuchInstance;
+        };
+        match column {
+            3 => Value::text(host.name.as_str()),
+            4 => state(host.state),
+            5 => Value::truth(host.id == group.id),
+            6 => Value::truth(group.leader == Some(host.id)),
+            7 => Value::truth(host.ok),
+            8 => Value::truth(host.quiesced),
+            9 => Value::truth(host.draining),
+            10 => Value::truth(host.spare),
+            11 => Value::truth(host.settled),
+            12 => Value::Gauge32(host.load),
+            13 => Value::Gauge32(host.capacity),
+            14 => Value::Gauge32(host.utilisation.0),
+            15 => Value::gauge(host.preferred.len()),
+            16 => Value::Gauge32(host.served),
+            17 => Value::up_time(host.last_heard, served.started()),
+            18 => Value::Counter64(host.incarnation.0),
+            19 => Value::Counter32(host.transitions),
+            20 => Value::up_time(host.last_change, served.started()),
+            _ => Value::NoSuchInstance,
+        }
+    }
+}

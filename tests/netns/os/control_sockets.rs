@@ -1,0 +1,161 @@
+//! Control sockets between two namespaces.
+
+use crate::namespaces::{Namespace, wait_until};
+use rais::os::multicast::{AsyncControlSocket, ControlSocket, ControlSocketParams, LINK_LOCAL_TTL, Received};
+use rais::os::netlink::{Netlink, Selector};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn open(namespace: &Namespace, interface: &str, group: &str, source: &str) -> ControlSocket {
+    let (group, source) = (group.parse().unwrap(), source.parse().unwrap());
+    namespace.block_on(async {
+        let link = Netlink::connect().unwrap().find_link(Selector::KernelName(interface.into())).await.unwrap();
+        let params = ControlSocketParams { group, interface: link.name, interface_index: link.index, source };
+        ControlSocket::open(params).unwrap()
+    })
+}
+
+fn next(socket: &ControlSocket) -> (Vec<u8>, Received) {
+    let (mut buffer, mut received) = ([0; 1500], None);
+    wait_until("a datagram is there", Duration::from_secs(5), || {
+        received = socket.recv(&mut buffer);
+        received.is_some()
+    });
+    let received = received.unwrap();
+    (buffer[..received.length].to_vec(), received)
+}
+
+fn boxes() -> (Namespace, Namespace) {
+    let (one, other) = Namespace::pair();
+    one.ip("address add 10.9.0.1/24 dev eth0");
+    one.ip("address add fd00:9::1/64 dev eth0 nodad");
+    // What the kernel would rather send from: lower, and configured first on another box.
+    one.ip("address add 10.9.0.0/32 dev eth0");
+    other.ip("address add 10.9.0.2/24 dev eth0");
+    other.ip("address add fd00:9::2/64 dev eth0 nodad");
+    (one, other)
+}
+
+#[test]
+fn a_datagram_arrives_with_its_ttl_source_and_interface_and_not_at_home() {
+    let (one, other) = boxes();
+    for (group, source, peer) in
+        [("239.77.0.1:7077", "10.9.0.1", "10.9.0.2"), ("[ff15::77:1]:7077", "fd00:9::1", "fd00:9::2")]
+    {
+        let sender = open(&one, "eth0", group, source);
+        let receiver = open(&other, "eth0", group, peer);
+        sender.send(b"beat");
+        let (octets, received) = next(&receiver);
+        assert_eq!(octets, b"beat");
+        assert_eq!(received.ttl, LINK_LOCAL_TTL);
+        assert_eq!(received.source, SocketAddr::new(source.parse::<IpAddr>().unwrap(), 7077));
+        assert_eq!(received.interface_index, receiver.params().interface_index);
+        assert!(!received.truncated);
+        assert_eq!(sender.counts().sent, 1);
+        // The answer is the proof that nothing came back before it.
+        receiver.send(b"answer");
+        assert_eq!(next(&sender).0, b"answer", "it hears itself");
+        assert_eq!(receiver.recv(&mut [0; 100]), None, "it hears itself");
+    }
+}
+
+#[test]
+fn groups_that_share_a_port_do_not_hear_each_other() {
+    let (one, other) = boxes();
+    for (groups, source, peer) in [
+        (["239.77.0.1:7077", "239.77.0.2:7077"], "10.9.0.1", "10.9.0.2"),
+        (["[ff15::77:1]:7077", "[ff15::77:2]:7077"], "fd00:9::1", "fd00:9::2"),
+    ] {
+        let senders = groups.map(|group| open(&one, "eth0", group, source));
+        let receivers = groups.map(|group| open(&other, "eth0", group, peer));
+        senders[0].send(b"for the first");
+        senders[1].send(b"for the second");
+        assert_eq!(next(&receivers[0]).0, b"for the first");
+        assert_eq!(next(&receivers[1]).0, b"for the second");
+        assert_eq!(receivers[0].recv(&mut [0; 100]), None);
+        assert_eq!(receivers[1].recv(&mut [0; 100]), None);
+    }
+}
+
+#[test]
+fn interfaces_that_carry_the_same_group_are_kept_apart() {
+    let (one, other) = boxes();
+    one.connect("eth1", &other, "eth1");
+    one.ip("address add 10.9.1.1/24 dev eth1");
+    other.ip("address add 10.9.1.2/24 dev eth1");
+    let group = "239.77.0.1:7077";
+    let senders = [open(&one, "eth0", group, "10.9.0.1"), open(&one, "eth1", group, "10.9.1.1")];
+    let receivers = [open(&other, "eth0", group, "10.9.0.2"), open(&other, "eth1", group, "10.9.1.2")];
+    senders[1].send(b"on the second");
+    assert_eq!(next(&receivers[1]).0, b"on the second");
+    assert_eq!(receivers[0].recv(&mut [0; 100]), None);
+    senders[0].send(b"on the first");
+    assert_eq!(next(&receivers[0]).0, b"on the first");
+    assert_eq!(receivers[1].recv(&mut [0; 100]), None);
+}
+
+#[test]
+fn what_came_through_a_router_shows_by_its_ttl() {
+    let (one, other) = boxes();
+    let receiver = open(&other, "eth0", "239.77.0.1:7077", "10.9.0.2");
+    one.enter(|| {
+        let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
+        socket.set_multicast_ttl_v4(254).unwrap();
+        socket2::SockRef::from(&socket).set_multicast_if_v4(&"10.9.0.1".parse().unwrap()).unwrap();
+        socket.send_to(b"from afar", "239.77.0.1:7077").unwrap();
+    });
+    assert_eq!(next(&receiver).1.ttl, 254);
+}
+
+#[test]
+fn a_datagram_larger_than_the_buffer_is_told_to_be_cut() {
+    let (one, other) = boxes();
+    let receiver = open(&other, "eth0", "239.77.0.1:7077", "10.9.0.2");
+    open(&one, "eth0", "239.77.0.1:7077", "10.9.0.1").send(&[7; 100]);
+    let (mut buffer, mut received) = ([0; 50], None);
+    one.wait_until("a datagram is there", || {
+        received = receiver.recv(&mut buffer);
+        received.is_some()
+    });
+    assert!(received.is_some_and(|received| received.truncated && received.length == 50), "{received:?}");
+}
+
+#[test]
+fn a_dead_link_drops_what_is_sent_and_needs_no_new_socket_when_it_is_back() {
+    let (one, other) = boxes();
+    for (group, source, peer) in
+        [("239.77.0.1:7077", "10.9.0.1", "10.9.0.2"), ("[ff15::77:1]:7077", "fd00:9::1", "fd00:9::2")]
+    {
+        for side in [&one, &other] {
+            side.enter(|| std::fs::write("/proc/sys/net/ipv6/conf/eth0/keep_addr_on_down", "1").unwrap());
+        }
+        let sender = open(&one, "eth0", group, source);
+        let receiver = open(&other, "eth0", group, peer);
+        one.ip("link set eth0 down");
+        sender.send(b"lost");
+        assert_eq!((sender.counts().sent, sender.counts().send_drops), (0, 1), "{group}");
+        one.ip("link set eth0 up");
+        let mut buffer = [0; 100];
+        one.wait_until("beats arrive again", || {
+            sender.send(b"again");
+            receiver.recv(&mut buffer).is_some()
+        });
+    }
+}
+
+#[test]
+fn a_runtime_awaits_datagrams() {
+    let (one, other) = boxes();
+    let sender = open(&one, "eth0", "239.77.0.1:7077", "10.9.0.1");
+    let receiver = Arc::new(open(&other, "eth0", "239.77.0.1:7077", "10.9.0.2"));
+    other.block_on(async {
+        let receiver = AsyncControlSocket::new(receiver).unwrap();
+        let mut buffer = [0; 100];
+        for round in 1..=3_u8 {
+            sender.send(&[round]);
+            let received = receiver.recv(&mut buffer).await.unwrap();
+            assert_eq!(buffer[..received.length], [round]);
+        }
+    });
+}

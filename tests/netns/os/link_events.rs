@@ -1,0 +1,74 @@
+//! The stream of what changes without raisd asking.
+
+use crate::namespaces::Namespace;
+use rais::os::netlink::{Event, Events, Netlink, Selector};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+async fn next_matching(events: &mut Events, mut wanted: impl FnMut(&Event) -> bool) -> Event {
+    let search = async {
+        loop {
+            let event = events.next().await.unwrap();
+            if wanted(&event) {
+                return event;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), search).await.expect("the event never came")
+}
+
+#[test]
+fn a_lost_carrier_is_told_at_once_even_behind_a_thousand_renewals() {
+    let (box_, peer) = Namespace::pair();
+    let many: Vec<_> = (0..1000).map(|n| IpAddr::from(std::net::Ipv4Addr::from(0x0a0a_0000 + n))).collect();
+    box_.block_on(async {
+        let netlink = Netlink::connect().unwrap();
+        let eth0 = netlink.find_link(Selector::KernelName("eth0".into())).await.unwrap();
+        assert!(eth0.carrier);
+        let lease = Duration::from_secs(60);
+        assert_eq!(netlink.acquire(eth0.index, &many, lease).await, []);
+        let mut events = Events::open().unwrap();
+        assert_eq!(netlink.renew(eth0.index, &many, lease).await, []);
+        for round in 0..3 {
+            let start = Instant::now();
+            peer.ip("link set eth0 down");
+            let asked = start.elapsed();
+            let event = next_matching(&mut events, |event| matches!(event, Event::Link(link) if !link.carrier)).await;
+            println!(
+                "round {round}: carrier lost, told {:?} after it was asked for ({asked:?} of which ip)",
+                start.elapsed()
+            );
+            let Event::Link(link) = event else { unreachable!() };
+            assert_eq!((link.index, link.up), (eth0.index, true));
+            let start = Instant::now();
+            peer.ip("link set eth0 up");
+            next_matching(&mut events, |event| matches!(event, Event::Link(link) if link.carrier)).await;
+            println!("round {round}: carrier back, told after {:?}", start.elapsed());
+        }
+    });
+}
+
+#[test]
+fn an_address_that_is_removed_behind_our_back_is_told() {
+    let (box_, _peer) = Namespace::pair();
+    box_.ip("address add 10.9.0.1/24 dev eth0");
+    box_.block_on(async {
+        let mut events = Events::open().unwrap();
+        box_.ip("address del 10.9.0.1/24 dev eth0");
+        let gone: IpAddr = "10.9.0.1".parse().unwrap();
+        next_matching(&mut events, |event| matches!(event, Event::AddressGone(entry) if entry.address == gone)).await;
+        box_.ip("address add 10.9.0.1/24 dev eth0");
+        next_matching(&mut events, |event| matches!(event, Event::Address(entry) if entry.address == gone)).await;
+    });
+}
+
+#[test]
+fn a_nic_that_is_pulled_out_is_told() {
+    let (box_, peer) = Namespace::pair();
+    box_.block_on(async {
+        let mut events = Events::open().unwrap();
+        peer.ip("link del eth0");
+        let event = next_matching(&mut events, |event| matches!(event, Event::LinkGone(_))).await;
+        assert!(matches!(event, Event::LinkGone(link) if link.name == "eth0"));
+    });
+}
