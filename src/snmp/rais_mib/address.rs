@@ -19,7 +19,7 @@ fn row<'a>(served: &Served<'a>, group: usize, row: usize) -> Option<&'a AddressV
 /// RaisReasonTC.
 pub(in crate::snmp) const fn reason(reason: Option<Reason>) -> Value<'static> {
     Value::Integer(match reason {
-        None => 1,
+        None | Some(Reason::Unknown) => 1,
         Some(Reason::Unserved) => 2,
         Some(Reason::Failback) => 3,
         Some(Reason::Test) => 4,
