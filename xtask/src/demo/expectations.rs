@@ -150,7 +150,7 @@ impl Scenario<'_> {
         let id = IpAddr::from(self.lab.plan.boxes[index].lan_v4());
         let what = format!("every box knows that {} is {state}", self.name(index));
         let known = wait_for(&what, PATIENCE, || {
-            for observer in (0..self.lab.plan.boxes.len()).filter(|observer| self.lab.is_on(*observer)) {
+            for observer in (0..self.lab.plan.boxes.len()).filter(|observer| self.lab.is_awake(*observer)) {
                 let status = self.lab.status(observer)?;
                 let host = status.group(HTTP).and_then(|group| group.hosts.iter().find(|host| host.id == id));
                 if host.is_none_or(|host| host.state != state) {
@@ -201,7 +201,7 @@ impl Scenario<'_> {
 
     /// Two boxes that are on and not `index`.
     pub(super) fn two_others(&self, index: usize) -> Result<(usize, usize)> {
-        let mut others = (0..self.lab.plan.boxes.len()).filter(|other| *other != index && self.lab.is_on(*other));
+        let mut others = (0..self.lab.plan.boxes.len()).filter(|other| *other != index && self.lab.is_awake(*other));
         Ok((others.next().context("a second box")?, others.next().context("a third box")?))
     }
 

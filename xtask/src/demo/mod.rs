@@ -49,6 +49,7 @@ impl Scenario<'_> {
         self.loss_of_the_leader()?;
         self.quiesced_box_takes_nothing()?;
         self.clean_stop()?;
+        self.hangs_for_a_while()?;
         if in_namespaces {
             self.daemon_killed()?;
             self.test_fails()?;
@@ -136,6 +137,27 @@ impl Scenario<'_> {
             given_up.iter().all(|address| traps.iter().any(|trap| trap.says(&address.to_string())))
         })?;
         self.comes_back(stopped, &given_up)
+    }
+
+    /// Who was thought dead and was not must find out, and give up what others serve by now (G-33, G-54).
+    fn hangs_for_a_while(&mut self) -> Result<()> {
+        let victim = self.leader()?;
+        let what = match self.lab.plan.mode {
+            Mode::Namespaces => "raisd",
+            Mode::Machines => "the machine",
+        };
+        self.checks.begin(&format!("{} hangs: {what} is stopped", self.name(victim)));
+        let lost = self.held_by(victim)?;
+        self.random_phase()?;
+        let since = self.lab.freeze(victim)?;
+        self.taken_over(&lost, victim, since, self.lab.plan.timing.loss_bound)?;
+        // Its kernel may serve on until the lease ends; then nobody but the others does.
+        pause(self.lab.plan.timing.lease.saturating_sub(since.elapsed()))?;
+        self.each_on_exactly_one_box()?;
+        self.checks.begin(&format!("{} goes on", self.name(victim)));
+        let since = Instant::now();
+        self.lab.thaw(victim)?;
+        self.home_again(&lost, since)
     }
 
     /// The kernel alone must not go on serving for a dead daemon (G-33).

@@ -51,6 +51,7 @@ pub struct Machine {
     bundle: Bundle,
     keyring: PathBuf,
     power: Power,
+    frozen: bool,
 }
 
 /// What a box consists of while it is on.
@@ -72,7 +73,7 @@ struct Running {
 impl Machine {
     /// A box that is off.
     pub fn new(firmware: &Firmware, plan: BoxPlan, home: PathBuf, bundle: Bundle, keyring: PathBuf) -> Result<Self> {
-        let machine = Self { plan, home, bundle, keyring, power: Power::Off };
+        let machine = Self { plan, home, bundle, keyring, power: Power::Off, frozen: false };
         if let Firmware::Image(image, _) = firmware {
             image.disk_for_box(&machine.bundle.directory, &machine.disk())?;
         }
@@ -108,6 +109,11 @@ impl Machine {
         !matches!(self.power, Power::Off)
     }
 
+    /// It is on, and its raisd or its whole machine is not stopped.
+    pub fn is_awake(&self) -> bool {
+        self.is_on() && !self.frozen
+    }
+
     /// Turns it on.
     pub fn power_on(&mut self, network: &Network, firmware: &Firmware) -> Result<()> {
         ensure!(!self.is_on(), "{} is on", self.plan.name);
@@ -123,10 +129,7 @@ impl Machine {
                 let (boot, mem_mib) = match by {
                     BootBy::Bios => (Boot::Bios { disk }, MEMORY_MIB),
                     BootBy::Uefi => (Boot::Uefi { disk }, UEFI_MEMORY_MIB),
-                    BootBy::Direct => {
-                        let (kernel, initrd) = (image.kernel.clone(), image.initrd.clone());
-                        (Boot::Direct { kernel, initrd, command_line: image.command_line.clone(), disk }, MEMORY_MIB)
-                    }
+                    BootBy::Direct => (image.direct_boot(&disk), MEMORY_MIB),
                 };
                 let [lan, control] = network.attach_taps(&self.plan)?;
                 let nic = |ifname, mac: Mac| Nic { mac: mac.to_string(), backend: Backend::Tap { ifname } };
@@ -207,6 +210,28 @@ impl Machine {
         // The cables first: a namespace would take them along too, but only some time later.
         network.detach(&self.plan)?;
         self.power = Power::Off;
+        self.frozen = false;
+        Ok(())
+    }
+
+    /// Stops raisd, or the VM's processor: it hangs. Gives the instant before.
+    pub fn freeze(&mut self) -> Result<Instant> {
+        let before = Instant::now();
+        match &self.power {
+            Power::Vm(vm) => vm.pause()?,
+            _ => self.raisd()?.signal(Signal::SIGSTOP)?,
+        }
+        self.frozen = true;
+        Ok(before)
+    }
+
+    /// Lets a frozen box go on.
+    pub fn thaw(&mut self) -> Result<()> {
+        match &self.power {
+            Power::Vm(vm) => vm.resume()?,
+            _ => self.raisd()?.signal(Signal::SIGCONT)?,
+        }
+        self.frozen = false;
         Ok(())
     }
 
@@ -273,6 +298,10 @@ impl Machine {
         ensure!(output.status.success(), "ip addr: {}", String::from_utf8_lossy(&output.stderr).trim());
         let links: Vec<Link> = serde_json::from_slice(&output.stdout).context("ip -j addr")?;
         Ok(Some(links.into_iter().flat_map(|link| link.addr_info).filter_map(|info| info.local).collect()))
+    }
+
+    fn raisd(&self) -> Result<&Process> {
+        self.running()?.raisd.as_ref().context("raisd does not run")
     }
 
     fn running(&self) -> Result<&Running> {

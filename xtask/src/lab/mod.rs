@@ -104,6 +104,16 @@ impl Lab {
         self.machines[index].stop(&self.network)
     }
 
+    /// Makes a box hang: its raisd is stopped, or its whole machine. Gives the instant before.
+    pub fn freeze(&mut self, index: usize) -> Result<Instant> {
+        self.machines[index].freeze()
+    }
+
+    /// Lets a frozen box go on.
+    pub fn thaw(&mut self, index: usize) -> Result<()> {
+        self.machines[index].thaw()
+    }
+
     /// Kills raisd alone; the box's kernel lives on. Namespaces only. Gives the instant before.
     pub fn kill_daemon(&mut self, index: usize) -> Result<Instant> {
         self.machines[index].kill_daemon()
@@ -132,9 +142,9 @@ impl Lab {
         self.machines[index].flip_configuration_bit()
     }
 
-    /// The box is on.
-    pub fn is_on(&self, index: usize) -> bool {
-        self.machines[index].is_on()
+    /// The box is on and not frozen.
+    pub fn is_awake(&self, index: usize) -> bool {
+        self.machines[index].is_awake()
     }
 
     /// The control socket of a box.
@@ -165,9 +175,9 @@ impl Lab {
         Status::parse(&self.raisctl(index, &["status", "--json"])?)
     }
 
-    /// The first box that is on.
+    /// The first box that can be asked.
     pub fn any_box(&self) -> Result<usize> {
-        (0..self.machines.len()).find(|index| self.is_on(*index)).context("every box is off")
+        (0..self.machines.len()).find(|index| self.is_awake(*index)).context("every box is off")
     }
 
     /// Who leads a group, as the first box that is on sees it.
@@ -183,6 +193,8 @@ impl Lab {
         for (index, machine) in self.machines.iter().enumerate().filter(|(_, machine)| machine.is_on()) {
             let held = match machine.kernel_addresses()? {
                 Some(addresses) => addresses,
+                // A frozen machine holds nothing that anybody could notice, and does not answer.
+                None if !machine.is_awake() => Vec::new(),
                 None => self.claimed(index)?,
             };
             for address in held {

@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -78,21 +78,15 @@ impl TrapReceiver {
         fs::write(&configuration, format!("authCommunity log {COMMUNITY}\n"))?;
         let log = directory.join("snmptrapd.log");
         let program = prerequisites::find("snmptrapd").context("snmptrapd is not installed")?;
-        let mut child = client
-            .command(program)
+        let mut command = client.command(program);
+        command
             .args(["-f", "-n", "-Lo", "-C", "-c"])
             .arg(&configuration)
             .args(["-M", &mibs.path(), "-m", MIB, "-Os", "-F", FORMAT])
             .arg(format!("udp:{CLIENT_V4}:162"))
             // Its own state, not the machine's.
-            .env("SNMP_PERSISTENT_DIR", directory.join("snmp"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(&log)?)
-            .spawn()
-            .context("snmptrapd does not start")?;
-        let output = child.stdout.take().context("snmptrapd has no output")?;
-        let mut process = Process::adopt("snmptrapd", child, &log);
+            .env("SNMP_PERSISTENT_DIR", directory.join("snmp"));
+        let (mut process, output) = Process::start_piped("snmptrapd", command, &log)?;
         let traps = Arc::new(Mutex::new(Vec::new()));
         let (listening, ready) = std::sync::mpsc::channel();
         let (sink, plan) = (Arc::clone(&traps), plan.clone());
