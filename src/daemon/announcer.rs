@@ -16,11 +16,11 @@ type Addresses = Vec<(InterfaceName, IpAddr)>;
 /// Takes what is to be announced. Never blocks; the queue is bounded by the node, which announces an address a few
 /// times after an acquire and then rarely.
 #[derive(Clone, Debug)]
-pub struct Announcements(Sender<Addresses>);
+pub(super) struct Announcements(Sender<Addresses>);
 
 impl Announcements {
     /// Announces the addresses, soon.
-    pub fn announce(&self, addresses: Addresses) {
+    pub(super) fn announce(&self, addresses: Addresses) {
         let _ = self.0.send(addresses);
     }
 }
@@ -29,7 +29,7 @@ impl Announcements {
 ///
 /// # Errors
 /// The kernel's, if there can be no further thread.
-pub fn start(running: watch::Receiver<Arc<Running>>) -> io::Result<Announcements> {
+pub(super) fn start(running: watch::Receiver<Arc<Running>>) -> io::Result<Announcements> {
     let (sender, receiver) = channel();
     std::thread::Builder::new().name(String::from("announcer")).spawn(move || run(&receiver, &running))?;
     Ok(Announcements(sender))

@@ -4,9 +4,9 @@
 //! and is answered by the node. Framing and words are [`crate::ctl::protocol`]'s.
 
 use super::event_loop::{Mailbox, News};
+use super::figures::Figures;
 use super::journal::Journal;
 use super::reload::Reloader;
-use super::figures::Figures;
 use crate::ctl::protocol::{
     Line, Lines, MAX_EVENTS, MAX_REQUEST, Refusal, Request, Response, decode_request, encode_response,
 };
@@ -32,22 +32,22 @@ const REOPEN_AFTER: Duration = Duration::from_millis(200);
 
 /// What is needed to answer.
 #[derive(Clone, Debug)]
-pub struct Control {
+pub(super) struct Control {
     /// The published picture.
-    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Events.
-    pub journal: Arc<Journal>,
+    pub(super) journal: Arc<Journal>,
     /// Commands go here.
-    pub mailbox: Mailbox,
+    pub(super) mailbox: Mailbox,
     /// Reloads go here.
-    pub reloader: Reloader,
+    pub(super) reloader: Reloader,
     /// How the daemon fares.
-    pub figures: Arc<Figures>,
+    pub(super) figures: Arc<Figures>,
 }
 
 impl Control {
     /// Serves clients of the socket for ever.
-    pub async fn serve_socket(self, listener: UnixListener) {
+    pub(super) async fn serve_socket(self, listener: UnixListener) {
         let places = Arc::new(Semaphore::new(MAX_CLIENTS));
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -71,7 +71,7 @@ impl Control {
     }
 
     /// Serves a serial port for ever, opening it again whenever its other end goes away.
-    pub async fn serve_port(self, path: PathBuf) {
+    pub(super) async fn serve_port(self, path: PathBuf) {
         let mut told = false;
         loop {
             match open_port(&path) {

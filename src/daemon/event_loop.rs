@@ -42,7 +42,7 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// What the runtime tells the loop.
 #[derive(Debug)]
-pub enum News {
+pub(super) enum News {
     /// Something happened; goes to the node as it is.
     Input(Input),
     /// An operator's command; the answer is the node's.
@@ -57,48 +57,48 @@ pub enum News {
 
 /// A configuration, ready to run.
 #[derive(Debug)]
-pub struct Configured {
+pub(super) struct Configured {
     /// The node's part.
-    pub params: BoxParams,
+    pub(super) params: BoxParams,
     /// Where its groups talk.
-    pub ports: BTreeMap<GroupName, Arc<Port>>,
+    pub(super) ports: BTreeMap<GroupName, Arc<Port>>,
     /// The readers' part.
-    pub about: Arc<About>,
+    pub(super) about: Arc<About>,
 }
 
 /// Where a group talks, and in what cipher.
 #[derive(Debug)]
-pub struct Port {
+pub(super) struct Port {
     /// Its messages' format and keys.
-    pub codec: Codec,
+    pub(super) codec: Codec,
     /// One socket per control interface.
-    pub sockets: Vec<(InterfaceName, Arc<ControlSocket>)>,
+    pub(super) sockets: Vec<(InterfaceName, Arc<ControlSocket>)>,
 }
 
 /// The runtime's end of the loop's queue. Sending never blocks; the queue is bounded by what the runtime has under way.
 #[derive(Clone, Debug)]
-pub struct Mailbox {
+pub(super) struct Mailbox {
     queue: Sender<News>,
     waker: Waker,
 }
 
 impl Mailbox {
     /// Leaves news for the loop. After the loop's end it goes nowhere.
-    pub fn send(&self, news: News) {
+    pub(super) fn send(&self, news: News) {
         if self.queue.send(news).is_ok() {
             self.waker.wake();
         }
     }
 
     /// Leaves an input for the node.
-    pub fn input(&self, input: Input) {
+    pub(super) fn input(&self, input: Input) {
         self.send(News::Input(input));
     }
 }
 
 /// The loop's own end.
 #[derive(Debug)]
-pub struct Inbox {
+pub(super) struct Inbox {
     queue: Receiver<News>,
     wakeups: Wakeups,
 }
@@ -107,7 +107,7 @@ pub struct Inbox {
 ///
 /// # Errors
 /// The kernel's: out of descriptors.
-pub fn mailbox() -> io::Result<(Mailbox, Inbox)> {
+pub(super) fn mailbox() -> io::Result<(Mailbox, Inbox)> {
     let (waker, wakeups) = waker()?;
     let (sender, receiver) = channel();
     Ok((Mailbox { queue: sender, waker }, Inbox { queue: receiver, wakeups }))
@@ -116,20 +116,20 @@ pub fn mailbox() -> io::Result<(Mailbox, Inbox)> {
 /// Where the loop leaves what it does not do itself. The first two are bounded by the node: one action per address and
 /// object, one notification per change.
 #[derive(Debug)]
-pub struct Outputs {
+pub(super) struct Outputs {
     /// Everything with an effect other than sending a message.
-    pub actions: UnboundedSender<Action>,
+    pub(super) actions: UnboundedSender<Action>,
     /// Notifications and when they arose.
-    pub notifications: UnboundedSender<(Instant, Notification)>,
+    pub(super) notifications: UnboundedSender<(Instant, Notification)>,
     /// The published picture.
-    pub snapshots: watch::Sender<Arc<Snapshot>>,
+    pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     /// Longest delay of a deadline, in microseconds.
-    pub worst_lateness_us: Arc<AtomicU64>,
+    pub(super) worst_lateness_us: Arc<AtomicU64>,
 }
 
 /// The loop.
 #[derive(Debug)]
-pub struct EventLoop {
+pub(super) struct EventLoop {
     node: Node,
     ports: BTreeMap<GroupName, Arc<Port>>,
     inbox: Inbox,
@@ -144,7 +144,7 @@ pub struct EventLoop {
 impl EventLoop {
     /// A loop around a node that starts now.
     #[must_use]
-    pub fn new(configured: Configured, inbox: Inbox, outputs: Outputs) -> Self {
+    pub(super) fn new(configured: Configured, inbox: Inbox, outputs: Outputs) -> Self {
         let Configured { params, ports, about } = configured;
         let node = Node::new(params, clock::now());
         let (publisher, datagram) = (Publisher::new(about), Vec::with_capacity(MAX_DATAGRAM));
@@ -155,7 +155,7 @@ impl EventLoop {
     ///
     /// # Errors
     /// The kernel's, if it can not even wait: out of memory. The box is then not operated any more.
-    pub fn run(mut self) -> io::Result<()> {
+    pub(super) fn run(mut self) -> io::Result<()> {
         self.act(clock::now());
         while !self.stopped {
             self.keep_time();

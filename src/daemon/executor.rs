@@ -32,19 +32,19 @@ type Key = (GroupName, ServiceAddress);
 
 /// What an acquire or release needs.
 #[derive(Debug)]
-pub struct Context {
+pub(super) struct Context {
     /// The kernel.
-    pub netlink: Netlink,
+    pub(super) netlink: Netlink,
     /// The configuration in force.
-    pub running: watch::Receiver<Arc<Running>>,
+    pub(super) running: watch::Receiver<Arc<Running>>,
     /// How actions ended goes here.
-    pub mailbox: Mailbox,
+    pub(super) mailbox: Mailbox,
     /// Announcements go here.
-    pub announcements: Announcements,
+    pub(super) announcements: Announcements,
     /// Test and load objects.
-    pub objects: Objects,
+    pub(super) objects: Objects,
     /// Counted: actions under way.
-    pub figures: Arc<Figures>,
+    pub(super) figures: Arc<Figures>,
     /// Addresses that are configured, each with the place it was put: a reload may have changed the group's since.
     places: Mutex<BTreeMap<Key, Arc<Place>>>,
     scripts: Semaphore,
@@ -52,7 +52,7 @@ pub struct Context {
 
 /// Takes the node's actions.
 #[derive(Debug)]
-pub struct Executor {
+pub(super) struct Executor {
     context: Arc<Context>,
     actions: UnboundedReceiver<Action>,
     /// An address with an action under way, and the actions that wait for it.
@@ -77,7 +77,7 @@ struct Batch {
 impl Context {
     /// A context with nothing configured.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         netlink: Netlink,
         running: watch::Receiver<Arc<Running>>,
         mailbox: Mailbox,
@@ -94,7 +94,7 @@ impl Context {
     }
 
     /// Removes whatever is still configured, scripts or not: for an exit that did not go as it should.
-    pub async fn abandon(&self) {
+    pub(super) async fn abandon(&self) {
         let places = std::mem::take(&mut *self.places());
         let mut by_interface: BTreeMap<u32, Vec<IpAddr>> = BTreeMap::new();
         for ((_, address), place) in places {
@@ -110,13 +110,13 @@ impl Context {
 impl Executor {
     /// An executor with nothing under way.
     #[must_use]
-    pub fn new(context: Arc<Context>, actions: UnboundedReceiver<Action>) -> Self {
+    pub(super) fn new(context: Arc<Context>, actions: UnboundedReceiver<Action>) -> Self {
         let (end, ended) = unbounded_channel();
         Self { context, actions, busy: BTreeMap::new(), ended, end }
     }
 
     /// Runs until the event loop is gone.
-    pub async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let mut actions = Vec::with_capacity(BATCH);
         loop {
             let mut batch = Batch::default();

@@ -6,27 +6,27 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// How the daemon fares. Every figure stands for itself, so no order between them is needed.
 #[derive(Debug, Default)]
-pub struct Figures {
+pub(super) struct Figures {
     /// See [`Runtime::log_lines_dropped`].
-    pub log_lines_dropped: Arc<AtomicU64>,
+    pub(super) log_lines_dropped: Arc<AtomicU64>,
     /// See [`Runtime::traps_dropped`].
-    pub traps_dropped: AtomicU64,
+    pub(super) traps_dropped: AtomicU64,
     /// See [`Runtime::snmp_in`].
-    pub snmp_in: AtomicU64,
+    pub(super) snmp_in: AtomicU64,
     /// See [`Runtime::snmp_out`].
-    pub snmp_out: AtomicU64,
+    pub(super) snmp_out: AtomicU64,
     /// See [`Runtime::snmp_dropped`].
-    pub snmp_dropped: AtomicU64,
+    pub(super) snmp_dropped: AtomicU64,
     /// See [`Runtime::worst_lateness_us`].
-    pub worst_lateness_us: Arc<AtomicU64>,
+    pub(super) worst_lateness_us: Arc<AtomicU64>,
     /// See [`Runtime::actions_running`].
-    pub actions_running: AtomicU32,
+    pub(super) actions_running: AtomicU32,
 }
 
 impl Figures {
     /// As they are now.
     #[must_use]
-    pub fn read(&self) -> Runtime {
+    pub(super) fn read(&self) -> Runtime {
         Runtime {
             log_lines_dropped: self.log_lines_dropped.load(Ordering::Relaxed),
             traps_dropped: self.traps_dropped.load(Ordering::Relaxed),

@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Events kept: at some 200 octets each about 2 MB, and hours of the worst flapping.
-pub const MAX_EVENTS: usize = 10_000;
+pub(super) const MAX_EVENTS: usize = 10_000;
 
 /// The newest [`MAX_EVENTS`] events.
 #[derive(Debug, Default)]
-pub struct Journal(Mutex<Ring>);
+pub(super) struct Journal(Mutex<Ring>);
 
 #[derive(Debug, Default)]
 struct Ring {
@@ -21,7 +21,7 @@ struct Ring {
 
 impl Journal {
     /// Numbers a notification and keeps it.
-    pub fn record(&self, at: Instant, unix_ms: u64, notification: Notification) -> Event {
+    pub(super) fn record(&self, at: Instant, unix_ms: u64, notification: Notification) -> Event {
         let mut ring = self.lock();
         ring.newest += 1;
         let event = Event { number: ring.newest, at, unix_ms, notification };
@@ -34,7 +34,7 @@ impl Journal {
 
     /// At most `limit` events after number `since`, oldest first (`None`: the newest ones), and the newest number.
     #[must_use]
-    pub fn since(&self, since: Option<u64>, limit: usize) -> (Vec<Event>, u64) {
+    pub(super) fn since(&self, since: Option<u64>, limit: usize) -> (Vec<Event>, u64) {
         let ring = self.lock();
         // Numbers have no gaps, so positions are found by subtraction.
         let kept = ring.events.len();

@@ -22,7 +22,7 @@ const FILTER: &str = "RAIS_LOG";
 
 /// The log of this process.
 #[derive(Debug)]
-pub struct Log {
+pub(super) struct Log {
     queue: SyncSender<Line>,
     dropped: Arc<AtomicU64>,
 }
@@ -38,7 +38,7 @@ impl Log {
     ///
     /// # Errors
     /// The kernel's, if there can be no further thread.
-    pub fn start(format: LogFormat) -> io::Result<Self> {
+    pub(super) fn start(format: LogFormat) -> io::Result<Self> {
         let (log, lines) = Self::queue(QUEUE);
         let dropped = Arc::clone(&log.dropped);
         let thread = std::thread::Builder::new().name(String::from("log"));
@@ -62,12 +62,12 @@ impl Log {
 
     /// Lines dropped so far.
     #[must_use]
-    pub fn dropped(&self) -> Arc<AtomicU64> {
+    pub(super) fn dropped(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.dropped)
     }
 
     /// Waits, but not long, until what was logged is written.
-    pub fn flush(&self) {
+    pub(super) fn flush(&self) {
         let (done, waiter) = sync_channel(1);
         if self.queue.try_send(Line::Flush(done)).is_ok() {
             let _ = waiter.recv_timeout(FLUSH_WITHIN);

@@ -23,26 +23,26 @@ use tokio::sync::watch;
 
 /// Tells operators.
 #[derive(Debug)]
-pub struct Notifier {
+pub(super) struct Notifier {
     /// What the node tells.
-    pub notifications: UnboundedReceiver<(Instant, Notification)>,
+    pub(super) notifications: UnboundedReceiver<(Instant, Notification)>,
     /// Where events are kept.
-    pub journal: Arc<Journal>,
+    pub(super) journal: Arc<Journal>,
     /// Names in traps come from here.
-    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Receivers come from here.
-    pub running: watch::Receiver<Arc<Running>>,
+    pub(super) running: watch::Receiver<Arc<Running>>,
     /// Counted: traps dropped.
-    pub figures: Arc<Figures>,
+    pub(super) figures: Arc<Figures>,
     /// Sockets by receiver and source.
-    pub senders: BTreeMap<(SocketAddr, Option<IpAddr>), DatagramSender>,
+    pub(super) senders: BTreeMap<(SocketAddr, Option<IpAddr>), DatagramSender>,
     /// The last request-id used.
-    pub request_id: i32,
+    pub(super) request_id: i32,
 }
 
 impl Notifier {
     /// Runs until the event loop is gone.
-    pub async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let snapshot = Arc::clone(&self.snapshots.borrow());
         self.tell_all(|community, id| notify::cold_start(&snapshot, clock::now(), community, id));
         while let Some((at, notification)) = self.notifications.recv().await {
@@ -92,7 +92,8 @@ fn log(event: &Event) {
         Notification::Acquire { group, address, reason } | Notification::Release { group, address, reason } => {
             tracing::info!(number, %group, %address, %reason, "{name}");
         }
-        Notification::AcquireFailed { group, address, error } | Notification::ReleaseFailed { group, address, error } => {
+        Notification::AcquireFailed { group, address, error }
+        | Notification::ReleaseFailed { group, address, error } => {
             tracing::warn!(number, %group, %address, error, "{name}");
         }
         Notification::TestFailed { test, error } => tracing::warn!(number, %test, error, "{name}"),

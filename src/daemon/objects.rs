@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 /// Runs tests and takes samples.
 #[derive(Debug)]
-pub struct Objects {
+pub(super) struct Objects {
     running: watch::Receiver<Arc<Running>>,
     mailbox: Mailbox,
     /// A load is measured between two samples, so each load object remembers its last. Those of objects that a reload
@@ -24,12 +24,12 @@ pub struct Objects {
 impl Objects {
     /// Objects none of which ran yet.
     #[must_use]
-    pub fn new(running: watch::Receiver<Arc<Running>>, mailbox: Mailbox) -> Self {
+    pub(super) fn new(running: watch::Receiver<Arc<Running>>, mailbox: Mailbox) -> Self {
         Self { running, mailbox, loads: Mutex::default() }
     }
 
     /// Begins a run of a test; its result goes to the node.
-    pub fn test(&self, test: TestName) {
+    pub(super) fn test(&self, test: TestName) {
         let probe = self.running.borrow().configuration.tests.get(&test).map(|t| (t.probe.clone(), t.params.timeout));
         let mailbox = self.mailbox.clone();
         // A test that a reload removed meanwhile: the node does not wait for it any more.
@@ -43,7 +43,7 @@ impl Objects {
     }
 
     /// Takes a sample of a load object; its result goes to the node.
-    pub fn sample(&self, load: LoadName) {
+    pub(super) fn sample(&self, load: LoadName) {
         let source = self.running.borrow().configuration.loads.get(&load).map(|load| load.source.clone());
         let result = match source {
             Some(LoadSource::Cpu) => self.sample_cpu(&load),

@@ -17,7 +17,7 @@ const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
 
 /// Decides when a picture is due, and takes it.
 #[derive(Debug)]
-pub struct Publisher {
+pub(super) struct Publisher {
     about: Arc<About>,
     zones: Vec<ZoneView>,
     changed: bool,
@@ -29,32 +29,32 @@ pub struct Publisher {
 impl Publisher {
     /// Nothing is published yet, so a picture is due.
     #[must_use]
-    pub fn new(about: Arc<About>) -> Self {
+    pub(super) fn new(about: Arc<About>) -> Self {
         let (taken, pause) = (Instant::ZERO, Duration::ZERO);
         Self { about, zones: Vec::new(), changed: true, version: None, taken, pause }
     }
 
     /// New facts about the box.
-    pub fn about(&mut self, about: Arc<About>) {
+    pub(super) fn about(&mut self, about: Arc<About>) {
         self.about = about;
         self.changed = true;
     }
 
     /// The zones as they now are.
-    pub fn zones(&mut self, zones: Vec<ZoneView>) {
+    pub(super) fn zones(&mut self, zones: Vec<ZoneView>) {
         self.changed |= self.zones != zones;
         self.zones = zones;
     }
 
     /// When the next picture is due.
     #[must_use]
-    pub fn due(&self, node: &Node) -> Instant {
+    pub(super) fn due(&self, node: &Node) -> Instant {
         let changed = self.changed || self.version != Some(node.view_version());
         self.taken + if changed { self.pause } else { AT_LEAST_EVERY }
     }
 
     /// Publishes a picture if one is due, and returns it.
-    pub fn publish(
+    pub(super) fn publish(
         &mut self,
         node: &Node,
         now: Instant,
@@ -64,7 +64,12 @@ impl Publisher {
     }
 
     /// Publishes a picture, due or not, and returns it.
-    pub fn publish_now(&mut self, node: &Node, now: Instant, to: &watch::Sender<Arc<Snapshot>>) -> Arc<Snapshot> {
+    pub(super) fn publish_now(
+        &mut self,
+        node: &Node,
+        now: Instant,
+        to: &watch::Sender<Arc<Snapshot>>,
+    ) -> Arc<Snapshot> {
         let view = node.view(now);
         let picture = Arc::new(Snapshot { view, about: Arc::clone(&self.about), zones: self.zones.clone() });
         to.send_replace(Arc::clone(&picture));

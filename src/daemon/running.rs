@@ -6,7 +6,7 @@ use crate::config::model::{Configuration, Group, InterfaceAddress, Script, Selec
 use crate::os::multicast::{ControlSocket, ControlSocketParams, MulticastError};
 use crate::os::netlink::{self, Link};
 use crate::os::network::{Wanted, WantedInterface, WantedRoute};
-use crate::wire::{Codec, CodecError, Key, KeyId};
+use crate::wire::{Codec, CodecError};
 use rais_core::address::{GroupName, InterfaceName, Prefix};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,18 +17,18 @@ use thiserror::Error;
 
 /// A configuration that runs.
 #[derive(Debug)]
-pub struct Running {
+pub(super) struct Running {
     /// The configuration.
-    pub configuration: Configuration,
+    pub(super) configuration: Configuration,
     /// The NICs it names, as they were when it was applied.
-    pub links: BTreeMap<InterfaceName, Link>,
+    pub(super) links: BTreeMap<InterfaceName, Link>,
     /// Where the bundle's scripts were put, by their path in the bundle.
-    pub scripts: BTreeMap<String, PathBuf>,
+    pub(super) scripts: BTreeMap<String, PathBuf>,
 }
 
 /// Why a group has nowhere to talk. Nothing was left open.
 #[derive(Debug, Error)]
-pub enum PortError {
+pub(super) enum PortError {
     /// An interface of the group has no NIC.
     #[error("group {0}: interface {1} is not there")]
     NoInterface(GroupName, InterfaceName),
@@ -42,29 +42,29 @@ pub enum PortError {
 
 /// Where a service address is configured, and what runs before and after.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     /// Kernel index of the service interface.
-    pub interface_index: u32,
+    pub(super) interface_index: u32,
     /// The configuration's name of it.
-    pub interface: InterfaceName,
+    pub(super) interface: InterfaceName,
     /// The kernel's name of it, for scripts.
-    pub kernel_name: String,
+    pub(super) kernel_name: String,
     /// Lifetime in the kernel.
-    pub lease: Duration,
+    pub(super) lease: Duration,
     /// After configuring.
-    pub acquire_script: Option<PathBuf>,
+    pub(super) acquire_script: Option<PathBuf>,
     /// Before removing.
-    pub release_script: Option<PathBuf>,
+    pub(super) release_script: Option<PathBuf>,
     /// For each script.
-    pub script_timeout: Duration,
+    pub(super) script_timeout: Duration,
     /// The box's name, for scripts.
-    pub host: String,
+    pub(super) host: String,
 }
 
 impl Running {
     /// Where addresses of the group go; `None`: no such group, or its service interface has no NIC.
     #[must_use]
-    pub fn place(&self, name: &GroupName) -> Option<Place> {
+    pub(super) fn place(&self, name: &GroupName) -> Option<Place> {
         let group = self.configuration.groups.get(name)?;
         let link = self.links.get(&group.service_interface)?;
         Some(Place {
@@ -91,7 +91,7 @@ impl Running {
     ///
     /// # Errors
     /// [`PortError`] of the first group that has none.
-    pub fn ports(
+    pub(super) fn ports(
         &self,
         before: &BTreeMap<GroupName, Arc<Port>>,
     ) -> Result<BTreeMap<GroupName, Arc<Port>>, PortError> {
@@ -118,8 +118,7 @@ impl Running {
             };
             sockets.push((control.interface.clone(), socket));
         }
-        let keys = group.keys.iter().map(|(id, key)| (KeyId(*id), Key::from_octets(*key.as_bytes()))).collect();
-        let codec = Codec::new(name.clone(), &keys, KeyId(group.send_key));
+        let codec = Codec::new(name.clone(), &group.keys, group.send_key);
         Ok(Port { codec: codec.map_err(|error| PortError::Codec(name.clone(), error))?, sockets })
     }
 
@@ -128,7 +127,7 @@ impl Running {
     ///
     /// The kernel would do, but for service addresses: one of those may be chosen and be another box's a second later.
     #[must_use]
-    pub fn source_for(&self, peer: IpAddr) -> Option<IpAddr> {
+    pub(super) fn source_for(&self, peer: IpAddr) -> Option<IpAddr> {
         let own = |of: IpAddr| {
             let interfaces = self.configuration.interfaces.values();
             let mut addresses = interfaces.flat_map(|interface| &interface.addresses);
@@ -148,7 +147,7 @@ impl Running {
 
 /// The network that a configuration asks for.
 #[must_use]
-pub fn wanted_network(configuration: &Configuration) -> Wanted {
+pub(super) fn wanted_network(configuration: &Configuration) -> Wanted {
     let interfaces = configuration.interfaces.iter().map(|(name, interface)| WantedInterface {
         name: name.to_string(),
         selector: selector(&interface.selector),

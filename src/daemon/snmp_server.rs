@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// The agent and its sockets.
 #[derive(Debug)]
-pub struct SnmpServer {
+pub(super) struct SnmpServer {
     shared: Arc<Shared>,
     sockets: BTreeMap<SocketAddr, AbortHandle>,
 }
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Shared {
 impl SnmpServer {
     /// An agent that listens nowhere and answers nobody.
     #[must_use]
-    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>, figures: Arc<Figures>) -> Self {
+    pub(super) fn new(snapshots: watch::Receiver<Arc<Snapshot>>, figures: Arc<Figures>) -> Self {
         let agent = Mutex::new(Agent::new(AgentParams::default()));
         Self { shared: Arc::new(Shared { agent, snapshots, figures }), sockets: BTreeMap::new() }
     }
@@ -52,19 +52,19 @@ impl SnmpServer {
     ///
     /// # Errors
     /// [`DatagramError`] of the first that can not be opened.
-    pub fn open(&self, wanted: &Snmp) -> Result<Vec<DatagramSocket>, DatagramError> {
+    pub(super) fn open(&self, wanted: &Snmp) -> Result<Vec<DatagramSocket>, DatagramError> {
         let missing = wanted.listen.iter().filter(|address| !self.sockets.contains_key(address));
         missing.map(|address| DatagramSocket::open(*address)).collect()
     }
 
     /// Serves on exactly the sockets that the configuration wants, to those whom it allows.
-    pub fn apply(&mut self, wanted: &Snmp, opened: Vec<DatagramSocket>) {
+    pub(super) fn apply(&mut self, wanted: &Snmp, opened: Vec<DatagramSocket>) {
         let communities = wanted.communities.iter().filter_map(|access| {
             let community = Community::read_only(access.community.as_bytes(), access.sources.clone());
             // The configuration's own check refuses an empty one and one too long.
             community.map_err(|error| tracing::error!(%error, "a community is not used")).ok()
         });
-        let params = AgentParams { communities: communities.collect() };
+        let params = AgentParams { communities: communities.collect(), ..AgentParams::default() };
         self.shared.agent.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(params);
         self.sockets.retain(|address, task| {
             let kept = wanted.listen.contains(address);

@@ -47,7 +47,7 @@ struct Keeper {
 ///
 /// # Errors
 /// All faults, a line each.
-pub fn check(zones: &[model::Zone]) -> Result<(), String> {
+pub(super) fn check(zones: &[model::Zone]) -> Result<(), String> {
     let faults = zones.iter().filter_map(|zone| Some(format!("zone {}: {}", zone.name, make(zone).err()?)));
     let faults: Vec<String> = faults.collect();
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
@@ -59,7 +59,7 @@ fn make(params: &model::Zone) -> Result<Zone, crate::dns::Faults> {
 }
 
 /// Keeps the zones of the running configuration for ever.
-pub async fn run(
+pub(super) async fn run(
     mut running: watch::Receiver<Arc<Running>>,
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
     mailbox: Mailbox,

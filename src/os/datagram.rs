@@ -7,9 +7,7 @@
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
-use nix::sys::socket::{
-    self, ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage,
-};
+use nix::sys::socket::{self, ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrStorage};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -62,7 +60,9 @@ impl DatagramSocket {
         let fail = |source| DatagramError { address, source };
         let socket = open_socket(address).map_err(fail)?;
         let address = socket.local_addr().map_err(fail)?.as_socket().unwrap_or(address);
-        Ok(Self { socket: AsyncFd::new(socket).map_err(fail)?, address })
+        // SAFETY: the `AsyncFd` owns the socket, nobody else has it, and its descriptor never changes.
+        let socket = unsafe { AsyncFd::register(socket) }.map_err(|error| fail(error.into()))?;
+        Ok(Self { socket, address })
     }
 
     /// Where it listens; with the port the kernel chose, if it was to choose one.

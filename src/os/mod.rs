@@ -19,6 +19,5 @@ pub mod script;
 pub mod serial;
 pub mod signals;
 pub mod store;
-pub mod tree;
 pub mod unix_socket;
 pub mod wait;

@@ -237,3 +237,130 @@ impl<R: AsyncRead + Unpin> Output<R> {
         self.lines.iter().rev().find(|line| !line.is_empty()).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::kill;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::Instant;
+
+    struct Written {
+        directory: tempfile::TempDir,
+        script: Script,
+    }
+
+    fn written(text: &str, timeout: Duration) -> Written {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("script");
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        Written { directory, script: Script { path, environment: vec![], timeout } }
+    }
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_script_sees_its_own_variables_and_nothing_else() {
+        let mut written = written("/usr/bin/env; pwd; cat", LONG);
+        written.script.environment = vec![("RAIS_ADDRESS".into(), "10.9.0.101; rm -rf $HOME".into())];
+        let mut lines = run(&written.script).await.unwrap();
+        // What the shell sets by itself.
+        lines.retain(|line| !line.starts_with("PWD=") && !line.starts_with("SHLVL=") && !line.starts_with("_="));
+        assert_eq!(lines, ["RAIS_ADDRESS=10.9.0.101; rm -rf $HOME", "/"]);
+    }
+
+    #[tokio::test]
+    async fn how_it_ended_is_said_in_words_with_its_last_line() {
+        let rows = [
+            ("echo fine; echo 'no licence' >&2; exit 3", "exit status 3: no licence"),
+            ("echo 'on stdout'; exit 1", "exit status 1: on stdout"),
+            ("printf 'no line end'; exit 1", "exit status 1: no line end"),
+            ("exit 2", "exit status 2"),
+            ("kill -SEGV $$", "killed by SIGSEGV"),
+        ];
+        for (text, end) in rows {
+            let written = written(text, LONG);
+            let error = run(&written.script).await.unwrap_err().to_string();
+            assert_eq!(error, format!("{}: {end}", written.script.path.display()));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_run_is_named() {
+        let script = |path: &str| Script { path: path.into(), environment: vec![], timeout: LONG };
+        assert!(matches!(run(&script("bin/true")).await, Err(ScriptError::Relative(_))));
+        let error = run(&script("/nonexistent/acquire")).await.unwrap_err();
+        assert!(error.to_string().starts_with("/nonexistent/acquire: No such file"), "{error}");
+        assert!(matches!(run(&script("/etc/passwd")).await, Err(ScriptError::Start { .. })));
+    }
+
+    #[tokio::test]
+    async fn the_time_limit_kills_its_grandchildren_too() {
+        let written = written("(sleep 1000 & echo $! > pids; exec sleep 1000) & echo going; wait", LONG);
+        let pids = written.directory.path().join("pids");
+        let mut script = written.script.clone();
+        let text = fs::read_to_string(&script.path).unwrap().replace("> pids", &format!("> {}", pids.display()));
+        fs::write(&script.path, text).unwrap();
+        script.timeout = Duration::from_millis(300);
+        let error = run(&script).await.unwrap_err();
+        assert!(error.to_string().ends_with("killed after 300 ms: going"), "{error}");
+        let grandchild = Pid::from_raw(fs::read_to_string(pids).unwrap().trim().parse().unwrap());
+        let deadline = Instant::now() + LONG;
+        // A zombie, until whoever inherited it reaps it, is dead too.
+        while kill(grandchild, None).is_ok() && !is_zombie(grandchild) {
+            assert!(Instant::now() < deadline, "the grandchild survived");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn is_zombie(process: Pid) -> bool {
+        fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_given_up_leaves_no_process() {
+        let written = written("echo $$ > pid; exec sleep 1000", LONG);
+        let pid = written.directory.path().join("pid");
+        let text = fs::read_to_string(&written.script.path).unwrap().replace("> pid", &format!("> {}", pid.display()));
+        fs::write(&written.script.path, text).unwrap();
+        let running = tokio::spawn({
+            let script = written.script.clone();
+            async move { run(&script).await }
+        });
+        let process = loop {
+            if let Some(process) = fs::read_to_string(&pid).ok().and_then(|text| text.trim().parse().ok()) {
+                break Pid::from_raw(process);
+            }
+            tokio::task::yield_now().await;
+        };
+        running.abort();
+        assert!(running.await.unwrap_err().is_cancelled());
+        let deadline = Instant::now() + LONG;
+        while kill(process, None).is_ok() && !is_zombie(process) {
+            assert!(Instant::now() < deadline, "it survived");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_left_in_the_background_holds_nothing_up_and_is_left_alone() {
+        let written = written("sleep 1000 & echo $!", LONG);
+        let start = Instant::now();
+        let lines = run(&written.script).await.unwrap();
+        assert!(start.elapsed() < LONG / 2, "waited for the background child");
+        let background = Pid::from_raw(lines[0].parse().unwrap());
+        assert!(kill(background, None).is_ok(), "a service that a script starts must live on");
+        kill(background, Signal::SIGKILL).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_output_is_cut_and_stops_nobody() {
+        let flood =
+            "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; head -c 2000000 /dev/zero | tr '\\0' x";
+        let lines = run(&written(flood, LONG).script).await.unwrap();
+        assert_eq!(lines.len(), MAX_LINES);
+        assert!(lines.iter().all(|line| line.len() <= MAX_LINE));
+    }
+}

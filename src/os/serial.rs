@@ -27,7 +27,8 @@ impl Port {
         if !file.metadata()?.file_type().is_char_device() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a character device"));
         }
-        AsyncFd::new(file).map(Self)
+        // SAFETY: the `AsyncFd` owns the file, nobody else has it, and its descriptor never changes.
+        Ok(Self(unsafe { AsyncFd::register(file) }?))
     }
 }
 

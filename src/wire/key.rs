@@ -71,12 +71,6 @@ impl Key {
         Ok(Self(*key))
     }
 
-    /// The key that these octets are. The caller wipes its own copy.
-    #[must_use]
-    pub const fn from_octets(octets: [u8; OCTETS]) -> Self {
-        Self(octets)
-    }
-
     /// HMAC-SHA-256 under this key, ready for the message.
     pub(super) fn mac(&self) -> Hmac<Sha256> {
         // RFC 2104 pads a key shorter than a block with zeros; a whole block spares the length check that could fail.

@@ -283,8 +283,15 @@ community_file = "secrets/community"
 
     /// The command line of this box's raisd.
     pub fn command(&self) -> Command {
+        let mut command = self.signed_command();
+        command.arg("--insecure-unsigned");
+        command
+    }
+
+    /// The same without `--insecure-unsigned`.
+    pub fn signed_command(&self) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace, env!("CARGO_BIN_EXE_raisd"), "--insecure-unsigned"]);
+        command.args(["netns", "exec", &self.namespace, env!("CARGO_BIN_EXE_raisd")]);
         command.arg("--config").arg(self.configuration_directory());
         command.arg("--state-dir").arg(self.state()).arg("--socket").arg(self.socket());
         command

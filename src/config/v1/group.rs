@@ -127,6 +127,7 @@ impl GroupEntry {
         let mut params = GroupParams {
             id,
             control,
+            service_interface: service_interface.clone()?,
             digest: 0,
             preferred_addresses,
             pool_addresses,

@@ -5,7 +5,7 @@
 //! stops renewing loses it: the kernel removes it when the lease ends, to the second.
 
 use super::address::{self, Address, Kind, Owner};
-use super::socket::Request;
+use super::socket::{BATCH, Request};
 use super::{Netlink, NetlinkError, State};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -70,16 +70,21 @@ impl Netlink {
         failures.into_iter().next().map_or(Ok(left), |(_, error)| Err(error))
     }
 
+    /// In portions, so that one address to be acquired at once waits for a part of a long renewal and not for all of it.
     async fn each(
         &self,
         addresses: &[IpAddr],
-        work: impl FnOnce(&mut State, &[IpAddr]) -> Result<Failures, NetlinkError> + Send + 'static,
+        work: impl FnOnce(&mut State, &[IpAddr]) -> Result<Failures, NetlinkError> + Copy + Send + 'static,
     ) -> Failures {
-        let copy = addresses.to_vec();
-        match self.run(move |state| work(state, &copy)).await {
-            Ok(failures) => failures,
-            Err(error) => addresses.iter().map(|address| (*address, error.clone())).collect(),
+        let mut failures = Failures::new();
+        for some in addresses.chunks(BATCH) {
+            let copy = some.to_vec();
+            match self.run(move |state| work(state, &copy)).await {
+                Ok(failed) => failures.extend(failed),
+                Err(error) => failures.extend(some.iter().map(|address| (*address, error.clone()))),
+            }
         }
+        failures
     }
 }
 

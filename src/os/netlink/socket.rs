@@ -16,7 +16,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
 
 /// Messages in one `send`. If all of them fail, the answers still fit into the default receive buffer of 208 KiB.
-const BATCH: usize = 100;
+pub(super) const BATCH: usize = 100;
 /// The kernel fills at most 32 KiB per datagram of a dump.
 const DATAGRAM: usize = 64 * 1024;
 /// The kernel answers before `send` returns; longer than this it is broken, and the caller is told.

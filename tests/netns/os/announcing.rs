@@ -14,6 +14,7 @@ const NEW_TEXT: &str = "02:00:00:00:00:01";
 fn deceived_neighbour() -> (Namespace, Namespace) {
     let (box_, neighbour) = Namespace::pair();
     box_.ip(&format!("link set eth0 address {NEW_TEXT}"));
+    neighbour.ip("link set eth0 address 02:00:00:00:00:fe");
     neighbour.ip("address add 10.9.0.254/24 dev eth0");
     neighbour.ip("address add fd00:9::fe/64 dev eth0 nodad");
     for address in ["10.9.0.101", "fd00:9::101"] {
@@ -57,7 +58,6 @@ fn a_box_that_does_not_forward_does_not_call_itself_a_router() {
 #[test]
 fn a_neighbour_can_be_told_in_person() {
     let (box_, neighbour) = deceived_neighbour();
-    neighbour.ip("link set eth0 address 02:00:00:00:00:fe");
     let mac = [2, 0, 0, 0, 0, 0xfe];
     let neighbours = ["10.9.0.254", "fd00:9::fe"].map(|address| Neighbour { address: address.parse().unwrap(), mac });
     // The addresses of each family go to the neighbour of that family alone.

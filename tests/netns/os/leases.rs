@@ -185,7 +185,7 @@ fn a_thousand_addresses_are_acquired_renewed_and_released_in_bulk() {
         let eth0 = index_of(&netlink, "eth0").await;
         let mut events = Events::open().unwrap();
         let lease = Duration::from_secs(60);
-        for (family, addresses) in [("IPv4", &v4), ("IPv6", &v6)] {
+        for (family, addresses) in [("IPv4", &v4[..100]), ("IPv6", &v6[..100]), ("IPv4", &v4), ("IPv6", &v6)] {
             let mut times = Vec::new();
             let mut start = Instant::now();
             let mut lap = |what| {
@@ -198,17 +198,17 @@ fn a_thousand_addresses_are_acquired_renewed_and_released_in_bulk() {
             lap("renewed in");
             let present = netlink.addresses().await.unwrap();
             lap("listed in");
-            assert_eq!(present.iter().filter(|entry| entry.owner == Owner::Service).count(), 1000);
+            assert_eq!(present.iter().filter(|entry| entry.owner == Owner::Service).count(), addresses.len());
             assert_eq!(netlink.release(eth0, addresses).await, []);
             lap("released in");
-            println!("1000 {family} addresses: {}", times.join(", "));
+            println!("{} {family} addresses: {}", addresses.len(), times.join(", "));
             assert_eq!(
                 netlink.addresses().await.unwrap().iter().filter(|entry| addresses.contains(&entry.address)).count(),
                 0
             );
         }
-        // All 2000 removals are told, and none of the renewals overran the stream.
-        for _ in 0..2000 {
+        // All removals are told, and none of the renewals overran the stream.
+        for _ in 0..2200 {
             let event = events.next().await.unwrap();
             assert!(matches!(event, rais::os::netlink::Event::AddressGone(_)), "{event:?}");
         }
