@@ -33,8 +33,7 @@ impl Scenario<'_> {
         }
         // What comes after the first answer counts too: an address that goes silent again was not taken over.
         pause(self.lab.plan.timing.beat * 3)?;
-        self.checks.within(&what, self.worst_silence(lost, since)?, bound);
-        Ok(())
+        self.silent_at_most(&what, lost, since, bound)
     }
 
     /// The box is turned on again, and its addresses go home.
@@ -56,17 +55,15 @@ impl Scenario<'_> {
             }
         }
         pause(self.lab.plan.timing.beat * 3)?;
-        let silence = self.worst_silence(addresses, since)?;
-        self.checks.within("longest silence of an address on its way", silence, self.lab.plan.timing.move_bound);
+        let bound = self.lab.plan.timing.move_bound;
+        self.silent_at_most("longest silence of an address on its way", addresses, since, bound)?;
         self.each_on_exactly_one_box()?;
         self.bystanders_undisturbed(addresses, since)
     }
 
     pub(super) fn bystanders_undisturbed(&mut self, involved: &BTreeSet<IpAddr>, since: Instant) -> Result<()> {
         let others = &self.all() - involved;
-        let silence = self.worst_silence(&others, since)?;
-        self.checks.within("longest silence of any other address", silence, self.quiet_bound());
-        Ok(())
+        self.silent_at_most("longest silence of any other address", &others, since, self.quiet_bound())
     }
 
     pub(super) fn each_on_exactly_one_box(&mut self) -> Result<()> {
@@ -176,9 +173,27 @@ impl Scenario<'_> {
         self.lab.plan.addresses().collect()
     }
 
-    pub(super) fn worst_silence(&self, addresses: &BTreeSet<IpAddr>, since: Instant) -> Result<Duration> {
-        let silences = addresses.iter().map(|address| Ok(self.lab.seen(*address, since)?.silence));
-        silences.collect::<Result<Vec<_>>>().map(|all| all.into_iter().max().unwrap_or_default())
+    /// An expectation that none of these addresses was silent for longer since then; if one was, which.
+    pub(super) fn silent_at_most(
+        &mut self,
+        what: &str,
+        addresses: &BTreeSet<IpAddr>,
+        since: Instant,
+        bound: Duration,
+    ) -> Result<()> {
+        let mut worst = (Duration::ZERO, None);
+        for address in addresses {
+            let seen = self.lab.seen(*address, since)?;
+            worst = worst.max((seen.silence, Some(*address)));
+            if seen.strangers > 0 {
+                self.checks.holds(what, Err(format!("a stranger answered for {address}")));
+            }
+        }
+        self.checks.within(what, worst.0, bound);
+        if let (true, Some(address)) = (worst.0 > bound, worst.1) {
+            self.checks.note(&format!("the worst is {address}"));
+        }
+        Ok(())
     }
 
     pub(super) fn held_by(&self, index: usize) -> Result<BTreeSet<IpAddr>> {

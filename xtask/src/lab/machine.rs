@@ -149,8 +149,11 @@ impl Machine {
 
     /// Starts raisd in a namespace.
     pub fn start_daemon(&mut self, raisd: &Path) -> Result<()> {
-        let mut command = self.running()?.namespace.command(raisd);
+        // A box has its processor for itself; whatever else this machine does is no part of it.
+        let mut command = self.running()?.namespace.command("nice");
         command
+            .args(["-n", "-10"])
+            .arg(raisd)
             .arg("--config")
             .arg(&self.bundle.directory)
             .arg("--keyring")

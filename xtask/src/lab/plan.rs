@@ -96,7 +96,7 @@ impl Timing {
                 answer_within: ms(50),
                 loss_bound: ms(400),
                 stop_bound: ms(50),
-                move_bound: ms(50),
+                move_bound: ms(100),
                 quiet_bound: ms(50),
             },
             Mode::Machines => Self {
