@@ -191,6 +191,8 @@ fn after_good_start() -> Vec<(&'static str, Vec<HeaderFault>)> {
         ("\n$include other", vec![Fault::Directive("$include".to_owned()).on(4)]),
         ("$ORIGIN relative", vec![Fault::RelativeOrigin.on(3)]),
         ("a 60 \\TXT x", vec![odd("\\TXT").on(3)]),
+        ("a 60 TXT x @", vec![odd("@").on(3)]),
+        ("a 60 TXT \"@\"", vec![]),
         ("a\\.b 60 TXT x", vec![odd("a\\.b").on(3)]),
         ("$ORIGIN a..www.example.net.", vec![Fault::RelativeOrigin.on(3)]),
         ("a@b 60 TXT x", vec![odd("a@b.www.example.net").on(3)]),

@@ -21,8 +21,7 @@ const SEED: u64 = 1;
 
 /// Each oracle: its program, the arguments before the file, and the Debian package that has it.
 const ORACLES: [(&str, &[&str], &str); 3] = [
-    // `-i full` would ask the network for name servers outside the zone; `full-sibling` and `local` would not, but check
-    // less within it. The headers here name only servers that are in the zone or can not exist.
+    // `-i full` also asks the resolver for name servers outside the zone; what it answers is printed, not judged.
     ("named-checkzone", &["-i", "full", ORIGIN], "bind9-utils"),
     ("nsd-checkzone", &[ORIGIN], "nsd"),
     ("kzonecheck", &["-o", ORIGIN], "knot-dnssecutils"),

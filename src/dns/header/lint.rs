@@ -43,7 +43,9 @@ pub(super) fn odd_words(entries: &[Entry], text: &str) -> Vec<HeaderFault> {
             let may_escape = word.starts_with('"') || (is_data && is_text);
             let escapes =
                 if mail_address == Some(token) { word.replace("\\.", "").contains('\\') } else { word.contains('\\') };
-            if empty_label || (escapes && !may_escape) {
+            // NSD reads a bare `@` in text as an origin that should not be there.
+            let stray_origin = word == "@" && is_data && !data_has_names;
+            if empty_label || stray_origin || (escapes && !may_escape) {
                 faults.push(Fault::OddName(word.to_owned()).on(entry.line));
             }
         }
