@@ -289,7 +289,8 @@ community_file = "secrets/community"
         self.directory.join("state")
     }
 
-    fn log_path(&self) -> PathBuf {
+    /// Where the log goes.
+    pub(super) fn log_path(&self) -> PathBuf {
         self.directory.join("log")
     }
 

@@ -1,10 +1,11 @@
 //! Real `raisd` and `raisctl` processes in network namespaces: what is promised of a box is looked for from outside, in
 //! its kernel, on its wire and on its sockets. Needs root.
-
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod fuzz;
 mod lab;
 mod prober;
+mod signing;
 mod snmp;
 mod terminal;
 
@@ -153,6 +154,67 @@ fn a_bad_reload_changes_nothing_and_says_why_everywhere() {
         if reloaded { Ok(()) } else { Err(format!("{:?}", snapshot.about.last_reload)) }
     });
     lab.settle();
+}
+
+#[test]
+fn only_a_signed_configuration_that_is_no_older_is_taken_by_a_reload_or_a_restart() {
+    let mut lab = Lab::new(1);
+    let gateway = lab.gateway(1);
+    let directory = gateway.configuration_directory();
+    let (key, keyring) = signing::key_and_keyring(&gateway.state().with_file_name("signing"));
+    let sign = |gateway: &lab::Gateway, generation: u64| {
+        let arguments =
+            format!("config sign {} --key {} --generation {generation}", directory.display(), key.display());
+        let output = gateway.raisctl(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let start = |gateway: &mut lab::Gateway| {
+        let log = fs::OpenOptions::new().create(true).append(true).open(gateway.log_path()).unwrap();
+        let mut command = gateway.signed_command();
+        command.arg("--keyring").arg(&keyring).stderr(log);
+        gateway.start_as(command);
+    };
+    let refused = |gateway: &lab::Gateway, reason: &str| {
+        let output = gateway.raisctl("reload");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(reason), "{reason}: {said}");
+    };
+    sign(gateway, 5);
+    start(gateway);
+    let (snapshot, _) = gateway.status().unwrap();
+    assert_eq!(snapshot.about.signer.as_deref(), Some("noc@example.net"));
+    assert_eq!(snapshot.view.generation.0, 5);
+    // A flipped bit in the text, in a secret, in the manifest.
+    for name in ["rais.toml", "secrets/http.key", "manifest.toml"] {
+        let file = directory.join(name);
+        let good = fs::read(&file).unwrap();
+        let mut bad = good.clone();
+        bad[10] ^= 1;
+        fs::write(&file, bad).unwrap();
+        refused(gateway, if name == "manifest.toml" { "0 of 1 trusted signatures" } else { name });
+        fs::write(&file, good).unwrap();
+    }
+    gateway.write_configuration(
+        &gateway.configuration().replace("name = \"box-1\"", "name = \"box-1\"\ncontact = \"noc\""),
+    );
+    sign(gateway, 7);
+    assert!(gateway.raisctl("reload").status.success());
+    assert_eq!(gateway.status().unwrap().0.view.generation.0, 7);
+    // raisctl itself would not sign an older one over a newer one.
+    fs::remove_file(directory.join("manifest.toml")).unwrap();
+    sign(gateway, 6);
+    refused(gateway, "generation 6");
+    assert_eq!(gateway.status().unwrap().0.about.contact, "noc");
+    // Nor does a restart bring the old one back.
+    gateway.signal(Signal::SIGTERM);
+    gateway.wait();
+    let output = gateway.signed_command().arg("--keyring").arg(&keyring).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("generation 6"), "{said}");
+    sign(gateway, 8);
+    start(gateway);
 }
 
 #[test]
@@ -538,7 +600,7 @@ fn the_control_protocol_runs_over_a_character_device_too() {
     let mut lab = Lab::new(1);
     let terminal = terminal::Terminal::open();
     let gateway = lab.gateway(1);
-    let log = fs::OpenOptions::new().create(true).append(true).open(gateway.state().with_file_name("log")).unwrap();
+    let log = fs::OpenOptions::new().create(true).append(true).open(gateway.log_path()).unwrap();
     let mut command = gateway.command();
     command.arg("--control-port").arg(&terminal.path).stderr(log);
     gateway.start_as(command);
