@@ -1,10 +1,11 @@
 //! `cargo xtask up`: the main job. Boxes, a client, and everything an engineer wants to try, from a bare clone.
 
-use crate::lab::{BOXES, COMMUNITY, Lab, MIB, Mode, Plan, Programs, Trap};
+use crate::lab::{self, BOXES, BootBy, COMMUNITY, Firmware, Lab, MIB, Mode, Plan, Signing, Tools, Trap, remove_stale};
 use crate::prerequisites::{self, Tool};
 use crate::report::{self, step};
-use crate::{cargo, demo, interrupt};
-use anyhow::{Context, Result, bail, ensure};
+use crate::{cargo, demo, image, interrupt, vm};
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long boxes may take until every service address is served. Generous for VMs under emulation on a busy machine.
@@ -24,6 +25,9 @@ pub struct Args {
     /// Boxes are raisd processes in network namespaces instead of virtual machines: up in seconds.
     #[arg(long)]
     pub netns: bool,
+    /// How virtual machines come to their kernel.
+    #[arg(long, value_enum, default_value_t = BootBy::Bios, conflicts_with = "netns")]
+    pub boot: BootBy,
     /// How many boxes.
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub boxes: usize,
@@ -40,12 +44,18 @@ pub fn run(args: &Args) -> Result<()> {
     let mode = if args.netns { Mode::Namespaces } else { Mode::Machines };
     interrupt::catch()?;
     prerequisites::ensure(TOOLS)?;
-    let programs = build(mode)?;
+    if mode == Mode::Machines {
+        prerequisites::ensure(&vm::TOOLS)?;
+    }
+    remove_stale()?;
+    // Outlives the lab: the keys are wanted before there is one, for the image trusts them.
+    let keys = lab::directory()?;
+    let tools = build(mode, args, keys.path())?;
 
     let plan = Plan::new(mode, args.boxes);
     let what = if args.netns { "namespaces" } else { "virtual machines" };
     let mut lab =
-        step(&format!("starting {} boxes as {what}", args.boxes), || Lab::start(plan, programs, &cargo::repository()))?;
+        step(&format!("starting {} boxes as {what}", args.boxes), || Lab::start(plan, tools, &cargo::repository()))?;
     let result = at_work(&mut lab, args);
     if result.is_err() && !interrupt::happened() {
         keep_evidence(&lab);
@@ -57,14 +67,29 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Builds what the boxes run.
-fn build(mode: Mode) -> Result<Programs> {
-    let built = cargo::build(&["--package", "rais"], &["raisd", "raisctl"])?;
-    let [raisd, raisctl] = <[_; 2]>::try_from(built).ok().context("two programs")?;
-    if mode == Mode::Machines {
-        bail!("virtual machines are not wired up yet");
+/// Builds what the boxes run and what operates them.
+fn build(mode: Mode, args: &Args, keys: &Path) -> Result<Tools> {
+    let signing = Signing::create(keys)?;
+    match mode {
+        Mode::Namespaces => {
+            let built = cargo::build(&["--package", "rais"], &["raisd", "raisctl"])?;
+            let [raisd, raisctl] = <[_; 2]>::try_from(built).ok().context("two programs")?;
+            Ok(Tools { firmware: Firmware::Raisd(raisd), raisctl, signing })
+        }
+        Mode::Machines => {
+            let built = cargo::build(&["--package", "rais"], &["raisctl"])?;
+            let [raisctl] = <[_; 1]>::try_from(built).ok().context("one program")?;
+            let image = image::build(&image::Request {
+                kernel: image::Kernel::Cloud,
+                config: None,
+                keyring: Some(signing.keyring.clone()),
+                out: cargo::repository().join("target/lab-image"),
+                publish: false,
+                quiet: false,
+            })?;
+            Ok(Tools { firmware: Firmware::Image(image, args.boot), raisctl, signing })
+        }
     }
-    Ok(Programs { raisd, raisctl })
 }
 
 /// From boxes that were just turned on to the end.

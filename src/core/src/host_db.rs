@@ -59,6 +59,9 @@ pub(crate) struct Host {
     /// When it was last heard directly, and by anybody (G-4).
     pub(crate) heard: Instant,
     pub(crate) heard_by_others: Instant,
+    /// It is not found dead before: this box itself was not listening.
+    spared_until: Instant,
+    probed: Option<Instant>,
     /// When, by its own account, it last heard this box.
     pub(crate) heard_us: Option<Instant>,
     pub(crate) state: HostState,
@@ -81,6 +84,8 @@ impl Host {
             asked: None,
             heard: now,
             heard_by_others: now,
+            spared_until: now,
+            probed: None,
             heard_us: None,
             state: HostState::Dead,
             transitions: 0,
@@ -100,6 +105,27 @@ impl Host {
     /// When it was last heard by anybody.
     pub(crate) fn last_heard(&self) -> Instant {
         self.heard.max(self.heard_by_others)
+    }
+
+    /// When it will have been silent for the dead interval.
+    pub(crate) fn expires(&self, dead_after: Duration) -> Instant {
+        (self.last_heard() + dead_after).max(self.spared_until)
+    }
+
+    /// This box did not listen: the other is given until `until` to be heard.
+    pub(crate) fn spare(&mut self, until: Instant) {
+        (self.spared_until, self.heard_us) = (until, None);
+    }
+
+    /// When to ask it next whether it is still there: it has been silent for a little more than a beat.
+    pub(crate) fn next_probe(&self, beat: Duration, interval: Duration) -> Instant {
+        let suspected = self.last_heard() + beat * 3 / 2;
+        self.probed.map_or(suspected, |probed| suspected.max(probed + interval))
+    }
+
+    /// It was asked whether it is still there.
+    pub(crate) fn probe(&mut self, now: Instant) {
+        self.probed = Some(now);
     }
 
     /// It heard us and we heard it within the dead interval: a command would arrive and its effect be seen.
@@ -332,7 +358,7 @@ impl HostDb {
 
     /// When the next box will have been silent for the dead interval.
     pub(crate) fn timeout(&self, dead_after: Duration) -> Option<Instant> {
-        self.live().map(|(_, host)| host.last_heard() + dead_after).min()
+        self.live().map(|(_, host)| host.expires(dead_after)).min()
     }
 }
 

@@ -45,7 +45,7 @@ impl ReplayWindow {
     /// Takes in a number and says what it is.
     pub(crate) fn take(&mut self, sequence: Sequence) -> Arrival {
         let number = sequence.0;
-        if number.saturating_add(WINDOW) <= self.highest {
+        if self.highest.saturating_sub(number) >= WINDOW {
             return Arrival::TooOld;
         }
         let word = number / WORD_BITS;

@@ -82,10 +82,10 @@ impl ServiceDb {
         room
     }
 
-    /// Its preferred box serves the address, or could: the countdown starts anew (G-22).
-    pub(crate) fn at_home(&mut self, address: ServiceAddress, now: Instant) {
+    /// Its preferred box served the address at that time, or could have: the countdown starts there (G-22).
+    pub(crate) fn at_home(&mut self, address: ServiceAddress, at: Instant) {
         if let Some(home) = self.homes.get_mut(&address) {
-            home.last_home = now;
+            home.last_home = home.last_home.max(at);
         }
     }
 

@@ -79,7 +79,7 @@ pub(crate) struct Control {
 }
 
 /// How long a chosen box has to show that it acquires: five beats, so that 20 % loss almost never looks like refusal.
-fn choice_patience(params: &GroupParams) -> Duration {
+pub(crate) fn choice_patience(params: &GroupParams) -> Duration {
     params.dead_after.max(params.beat * 5)
 }
 
@@ -111,6 +111,15 @@ impl Control {
         plan.motion = Some(Motion { from, to, reason: Reason::Operator });
         plan.backoffs.retain(|backoff| Some(backoff.host) != to);
         self.timeout = Some(Instant::ZERO);
+    }
+
+    /// Goes on from an order that another leader gave: until it shows or `deadline` passes, that box is the choice.
+    pub(crate) fn adopt(&mut self, address: ServiceAddress, host: IdAddress, deadline: Instant, now: Instant) {
+        let plan = self.plans.entry(address).or_default();
+        if plan.choice.is_none() && now < deadline {
+            plan.choose(host, deadline);
+            self.timeout = Some(now);
+        }
     }
 
     /// One pass over the table.

@@ -4,24 +4,47 @@ use super::Group;
 use super::receive::Wish;
 use crate::address::{IdAddress, ServiceAddress};
 use crate::assignment::Candidate;
-use crate::control::{Control, Decision, Situation};
+use crate::control::{Control, Decision, Situation, choice_patience};
 use crate::host_db::Host;
 use crate::info_message::{Body, Order};
 use crate::io::{Action, CommandError};
 use crate::mutation::Mutation;
 use crate::notification::{HostState, Notification, Reason};
 use crate::outbox::Outbox;
-use crate::params::Failback;
+use crate::params::{Failback, MAX_ADDRESSES};
 use crate::time::{Duration, Instant};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// A predecessor's last order and the news that it no longer leads may overtake each other on the way by so much.
+const OVERTAKING: Duration = Duration::from_millis(2);
+
 impl Group {
-    /// Begins to lead. A predecessor that lives may have given orders that do not show yet: they get a beat to.
+    /// Begins to lead, and goes on from the orders of a predecessor that do not show yet.
     pub(super) fn take_over(&mut self, predecessor: Option<IdAddress>, now: Instant) {
-        let lives = predecessor.and_then(|id| self.hosts.host(id)).is_some_and(Host::live);
-        let grace = if lives { self.params.beat } else { Duration::ZERO };
-        self.control = Some(Control::new(self.last_pass, now, grace));
+        let silent = predecessor.and_then(|id| self.hosts.host(id)).is_some_and(|host| host.state == HostState::Dead);
+        let grace = if predecessor.is_none() || silent { Duration::ZERO } else { OVERTAKING };
+        let mut control = Control::new(self.last_pass, now, grace);
+        for (address, (host, at)) in core::mem::take(&mut self.orders_heard) {
+            control.adopt(address, host, at + choice_patience(&self.params), now);
+        }
+        self.control = Some(control);
+    }
+
+    /// Takes note of an order to acquire (`Some`) or release, this box's own or another's.
+    pub(super) fn note_order(&mut self, address: ServiceAddress, acquirer: Option<IdAddress>, now: Instant) {
+        match (acquirer, &mut self.control) {
+            (Some(host), Some(control)) => {
+                control.adopt(address, host, now + choice_patience(&self.params), now);
+            }
+            (Some(host), None) => {
+                if self.orders_heard.len() >= MAX_ADDRESSES {
+                    self.orders_heard.pop_first();
+                }
+                self.orders_heard.insert(address, (host, now));
+            }
+            (None, _) => drop(self.orders_heard.remove(&address)),
+        }
     }
 
     /// Makes a control pass if this box leads and one is due; `true`: it changed this box's own part of the table.

@@ -26,7 +26,7 @@ use crate::notification::{HostState, Notification, Reason};
 use crate::outbox::Outbox;
 use crate::params::GroupParams;
 use crate::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence};
-use crate::service_db::ServiceDb;
+use crate::service_db::{Home, ServiceDb};
 use crate::time::{Duration, Instant};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -90,6 +90,8 @@ pub(crate) struct Group {
     control_stale: bool,
     holdings: BTreeMap<ServiceAddress, Held>,
     last_orders: BTreeMap<ServiceAddress, LastOrder>,
+    /// Whom a leader last ordered to acquire an address, and when: all hear it, so the next leader can go on from there.
+    orders_heard: BTreeMap<ServiceAddress, (IdAddress, Instant)>,
     announcer: Announcer,
     next_renewal: Instant,
     /// This box's own entry without ages, and its version (G-3).
@@ -129,6 +131,7 @@ impl Group {
             control_stale: true,
             holdings: BTreeMap::new(),
             last_orders: BTreeMap::new(),
+            orders_heard: BTreeMap::new(),
             announcer: Announcer::new(params.announce_every, now),
             next_renewal: now + params.lease / 3,
             rows: Vec::new(),
@@ -316,6 +319,7 @@ impl Group {
                 break;
             }
         }
+        self.probe(now, out);
         self.leave_when_done(now, out);
         self.announce_and_renew(now, out);
         self.transmit(now, out);
@@ -335,7 +339,7 @@ impl Group {
         self.announcer.forget();
         // It was us who did not listen: the others get a dead interval to be heard again.
         for (_, host) in self.hosts.iter_mut().filter(|(_, host)| host.live()) {
-            (host.heard, host.heard_us) = (now, None);
+            host.spare(now + self.params.dead_after);
         }
         self.release_all(Reason::Overslept, now, out);
         self.status_changed(out);
@@ -349,7 +353,7 @@ impl Group {
         if self.hosts.timeout(self.params.dead_after).is_none_or(|timeout| now < timeout) {
             return;
         }
-        let silent = |host: &Host| now.since(host.last_heard()) >= self.params.dead_after;
+        let silent = |host: &Host| now >= host.expires(self.params.dead_after);
         let dead: Vec<_> = self.hosts.live().filter(|(_, host)| silent(host)).map(|(id, _)| id).collect();
         for id in dead {
             self.host_becomes(id, HostState::Dead, now, out);
@@ -373,6 +377,9 @@ impl Group {
         }
         if was_live && matches!(state, HostState::Dead | HostState::Left) {
             self.claims_changed(&claims, &[], now);
+        } else if !was_live {
+            // Where it was, it may have served what we serve, and clients may have learnt it.
+            self.announce_everything(now);
         }
         self.touch_table();
         out.changed();
@@ -381,6 +388,11 @@ impl Group {
 
     fn notify_host_state(&self, host: IdAddress, state: HostState, out: &mut Outbox) {
         out.push(Action::Notify(Notification::HostStateChange { group: self.name.clone(), host, state }));
+    }
+
+    /// It has listened long enough and is not on its way out.
+    fn may_lead(&self) -> bool {
+        self.settled && self.stage == Stage::Running
     }
 
     fn settle(&mut self, now: Instant, out: &mut Outbox) {
@@ -404,15 +416,16 @@ impl Group {
         if self.params.orphan_timeout.is_none() {
             return;
         }
-        let home: Vec<_> = self
-            .services
-            .homes()
-            .filter(|(_, home)| self.is_home(home.preferred))
-            .map(|(address, _)| address)
-            .collect();
-        for address in home {
-            self.services.at_home(address, now);
+        let seen = |(address, home): (ServiceAddress, Home)| Some((address, self.seen_home(home.preferred, now)?));
+        let home: Vec<_> = self.services.homes().filter_map(seen).collect();
+        for (address, at) in home {
+            self.services.at_home(address, at);
         }
+    }
+
+    /// When a box was last known to be well, if it is held to be.
+    fn seen_home(&self, id: IdAddress, now: Instant) -> Option<Instant> {
+        self.is_home(id).then(|| self.hosts.host(id).map_or(now, Host::last_heard))
     }
 
     fn expire_orphans(&mut self, now: Instant, out: &mut Outbox) {
@@ -429,7 +442,7 @@ impl Group {
 
     /// Finds out who leads (G-40).
     fn elect(&mut self, now: Instant, out: &mut Outbox) {
-        let own = self.stage.speaks().then_some((self.params.id, self.settled));
+        let own = self.stage.speaks().then_some((self.params.id, self.may_lead()));
         let others =
             self.hosts.live().map(|(id, host)| (id, host.status.as_ref().is_some_and(|status| status.settled)));
         let leader = leader::elect(others.chain(own));
@@ -480,6 +493,7 @@ impl Group {
         let speaks = self.stage.speaks().then(|| self.schedule.next());
         let timeouts = [
             speaks,
+            self.next_probe(),
             settles,
             renewal,
             hosts,

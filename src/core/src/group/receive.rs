@@ -169,6 +169,8 @@ impl Group {
         self.expire_hosts(now, out);
         self.elect(now, out);
         let leads = self.leader == Some(sender) || self.identity.planted.is(Mutation::ObeyAnyone);
+        // From whoever led a moment ago, too: its order may be obeyed by who does not know better yet.
+        self.note_order(order.address, (wish == Wish::Acquire).then_some(order.destination), now);
         if leads && let Some(track) = self.tracks.get_mut(&order.address) {
             track.reason = Some(order.reason);
         }

@@ -121,6 +121,15 @@ impl Group {
         }
     }
 
+    /// Announces everything served, now and twice more.
+    pub(super) fn announce_everything(&mut self, now: Instant) {
+        for (address, held) in &self.holdings {
+            if held.holding.claim() == Some(Claim::Online) {
+                self.announcer.announce(*address, now);
+            }
+        }
+    }
+
     /// Announces what is due (G-10), and renews the leases (G-33).
     pub(super) fn announce_and_renew(&mut self, now: Instant, out: &mut Outbox) {
         let served = |held: &Held| held.holding.claim() == Some(Claim::Online);

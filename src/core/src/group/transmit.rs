@@ -141,7 +141,7 @@ impl Group {
             ok: self.ok(),
             quiesced: self.quiesced(),
             draining: self.fitness.draining,
-            settled: self.settled,
+            settled: self.may_lead(),
             spare: self.params.preferred_addresses.is_empty(),
             load: self.fitness.load,
             capacity: self.fitness.capacity,
@@ -203,11 +203,44 @@ impl Group {
 
     fn aged(&self, row: Row, now: Instant) -> Row {
         match row {
-            Row::Orphan { address, preferred, .. } if !self.is_home(preferred) => {
-                let age = self.services.home(address).map_or(Duration::ZERO, |home| now.since(home.last_home));
+            Row::Orphan { address, preferred, .. } => {
+                let seen = self.seen_home(preferred, now);
+                let last_home = self.services.home(address).map(|home| home.last_home);
+                let age = seen.max(last_home).map_or(Duration::ZERO, |at| now.since(at));
                 Row::Orphan { address, preferred, age }
             }
-            Row::Preferred(_) | Row::Claim(..) | Row::Orphan { .. } => row,
+            Row::Preferred(_) | Row::Claim(..) => row,
+        }
+    }
+
+    /// How often a silent box is asked whether it is still there. In a large group many ask.
+    fn probe_interval(&self) -> Duration {
+        let askers = u32::try_from(self.hosts.live().count()).unwrap_or(u32::MAX);
+        (self.params.beat / 10).max(EXTRA_INTERVAL) * (1 + askers / 8)
+    }
+
+    /// When the next silent box is to be asked.
+    pub(super) fn next_probe(&self) -> Option<Instant> {
+        let interval = self.probe_interval();
+        let next = self.hosts.live().map(|(_, host)| host.next_probe(self.params.beat, interval)).min();
+        next.filter(|_| self.stage.speaks())
+    }
+
+    /// Asks boxes that have been silent for a little more than a beat: lost messages must not look like death (S-5).
+    pub(super) fn probe(&mut self, now: Instant, out: &mut Outbox) {
+        if self.next_probe().is_none_or(|next| now < next) {
+            return;
+        }
+        let (beat, interval) = (self.params.beat, self.probe_interval());
+        let mut silent = Vec::new();
+        for (id, host) in self.hosts.iter_mut().filter(|(_, host)| host.live()) {
+            if now >= host.next_probe(beat, interval) {
+                host.probe(now);
+                silent.push(id);
+            }
+        }
+        for id in silent {
+            self.send(Body::Ask(id), out);
         }
     }
 
