@@ -34,6 +34,8 @@ use tokio::sync::{oneshot, watch};
 
 /// Datagrams or news handled in one go: some 100 µs, so that a flood delays a 10 ms beat by little.
 const BURST: usize = 16;
+/// Ended actions handled in one go: each costs a microsecond or two, and what follows from them is worked out once.
+const ENDED_BURST: usize = 1024;
 /// A deadline missed by more than this is worth a warning (G-66): a fifth of the default beat.
 const LATE: Duration = Duration::from_millis(20);
 /// At most one such warning in this time.
@@ -224,28 +226,44 @@ impl EventLoop {
         Input::Dropped { group: group.clone(), cause }
     }
 
-    /// Priority 3.
+    /// Priority 3. Actions that ended together go to the node together: their consequences are drawn once.
     fn take_news(&mut self) {
         self.inbox.wakeups.clear();
+        let mut ended = Vec::new();
         for _ in 0..BURST {
-            let Ok(news) = self.inbox.queue.try_recv() else { return };
-            match news {
-                News::Input(input) => self.handle(clock::now(), input),
-                News::Command(command, answer) => {
-                    self.answer = Some(answer);
-                    self.handle(clock::now(), Input::Command(command));
-                    // Unanswered by the node: dropping it tells the asker.
-                    self.answer = None;
+            let news = loop {
+                match self.inbox.queue.try_recv() {
+                    Ok(News::Input(input @ Input::Finished { .. })) if ended.len() < ENDED_BURST => ended.push(input),
+                    other => break other,
                 }
-                News::Configure(configured) => self.configure(*configured),
-                News::About(about) => self.publisher.about(about),
-                News::Look => self.publisher.look(),
-                News::Zones(zones) => self.publisher.zones(zones),
+            };
+            if !ended.is_empty() {
+                let now = clock::now();
+                self.node.handle_all(now, ended.drain(..));
+                self.act(now);
             }
+            let Ok(news) = news else { return };
+            self.take_one(news);
             self.keep_time();
         }
         // More may wait, and its wake was just forgotten.
         self.inbox.wakeups.remind();
+    }
+
+    fn take_one(&mut self, news: News) {
+        match news {
+            News::Input(input) => self.handle(clock::now(), input),
+            News::Command(command, answer) => {
+                self.answer = Some(answer);
+                self.handle(clock::now(), Input::Command(command));
+                // Unanswered by the node: dropping it tells the asker.
+                self.answer = None;
+            }
+            News::Configure(configured) => self.configure(*configured),
+            News::About(about) => self.publisher.about(about),
+            News::Look => self.publisher.look(),
+            News::Zones(zones) => self.publisher.zones(zones),
+        }
     }
 
     /// The ports of a group that is no more stay until the node has forgotten it: it still has a goodbye to say.
