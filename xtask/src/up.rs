@@ -125,9 +125,9 @@ fn hold(lab: &mut Lab) -> Result<()> {
 
 /// What a person may type in another terminal.
 fn commands(lab: &Lab) -> String {
-    let poll = |program: &str, what: &str| {
+    let poll = |program: &str, options: &str, what: &str| {
         format!(
-            "ip netns exec {} {program} -v2c -c {COMMUNITY} \\\n    -M {} -m {MIB} \\\n    {} {what}",
+            "ip netns exec {} {program} -v2c -c {COMMUNITY}{options} \\\n    -M {} -m {MIB} \\\n    {} {what}",
             lab.client(),
             lab.mibs.path(),
             lab.plan.boxes[0].lan_v4()
@@ -139,8 +139,8 @@ fn commands(lab: &Lab) -> String {
     [
         report::strong("From another terminal:"),
         format!("ip netns exec {} ping {}", lab.client(), lab.plan.services[0].address),
-        poll("snmpwalk", "raisAddressTable"),
-        poll("snmptable", "-Ci -Cw 80 raisHostTable"),
+        poll("snmpwalk", "", "raisAddressTable"),
+        poll("snmptable", " -Ci -Cw 80", "raisHostTable"),
         ctl("status --watch"),
         ctl("quiesce"),
         String::new(),
