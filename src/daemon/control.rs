@@ -27,6 +27,8 @@ const MAX_CLIENTS: usize = 32;
 const IDLE: Duration = Duration::from_secs(60);
 /// The event loop answers a command within microseconds; longer means that it is gone.
 const COMMAND_WITHIN: Duration = Duration::from_secs(2);
+/// The event loop takes a picture within some 10 ms.
+const PICTURE_WITHIN: Duration = Duration::from_millis(200);
 /// Between two attempts to open a serial port that is not there or was hung up.
 const REOPEN_AFTER: Duration = Duration::from_millis(200);
 
@@ -123,7 +125,7 @@ impl Control {
     async fn answer(&self, request: Request) -> Response {
         match request {
             Request::Status => {
-                let snapshot = Box::new(Snapshot::clone(&self.snapshots.borrow()));
+                let snapshot = Box::new(Snapshot::clone(&*self.look().await));
                 Response::Status { snapshot, runtime: self.figures.read() }
             }
             Request::Events { since, limit } => {
@@ -148,6 +150,16 @@ impl Control {
         }
     }
 
+    /// A fresh picture, so that ages are right; the last one if there is none in time.
+    async fn look(&self) -> Arc<Snapshot> {
+        let mut snapshots = self.snapshots.clone();
+        snapshots.mark_unchanged();
+        self.mailbox.send(News::Look);
+        let _ = time::timeout(PICTURE_WITHIN, snapshots.changed()).await;
+        let snapshot = snapshots.borrow();
+        Arc::clone(&snapshot)
+    }
+
     async fn command(&self, command: Command) -> Result<Response, Refusal> {
         let message = describe(&command);
         tracing::info!(?command, "an operator asks");
@@ -168,7 +180,7 @@ fn describe(command: &Command) -> String {
         None => String::from("in every group"),
     };
     match command {
-        Command::Quiesce { group } => format!("quiesced {}", place(group)),
+        Command::Quiesce { group } => format!("quiesced {}; what this box serves, it goes on serving", place(group)),
         Command::Unquiesce { group } => format!("takes addresses again {}", place(group)),
         Command::Drain { group } => format!("draining {}; `raisctl status` shows how far it is", place(group)),
         Command::Acquire { group, address, host: Some(host) } => format!("{address} of group {group} goes to {host}"),

@@ -34,8 +34,7 @@ use tokio::sync::{oneshot, watch};
 
 /// Datagrams or news handled in one go: some 100 µs, so that a flood delays a 10 ms beat by little.
 const BURST: usize = 16;
-/// A deadline missed by more than this share of the time until the next is worth a warning (G-66): a beat that is late
-/// by half its length is half a spurious failover.
+/// A deadline missed by more than this is worth a warning (G-66): a fifth of the default beat.
 const LATE: Duration = Duration::from_millis(20);
 /// At most one such warning in this time.
 const WARN_EVERY: Duration = Duration::from_secs(10);
@@ -51,6 +50,8 @@ pub(super) enum News {
     Configure(Box<Configured>),
     /// Only the facts around it changed: a reload was refused.
     About(Arc<About>),
+    /// Somebody looks and wants a fresh picture.
+    Look,
     /// The zones as they now are.
     Zones(Vec<ZoneView>),
 }
@@ -238,6 +239,7 @@ impl EventLoop {
                 }
                 News::Configure(configured) => self.configure(*configured),
                 News::About(about) => self.publisher.about(about),
+                News::Look => self.publisher.look(),
                 News::Zones(zones) => self.publisher.zones(zones),
             }
             self.keep_time();

@@ -46,6 +46,11 @@ impl Publisher {
         self.zones = zones;
     }
 
+    /// Somebody looks: a picture is due, changed or not.
+    pub(super) fn look(&mut self) {
+        self.changed = true;
+    }
+
     /// When the next picture is due.
     #[must_use]
     pub(super) fn due(&self, node: &Node) -> Instant {
@@ -63,6 +68,10 @@ impl Publisher {
         (self.due(node) <= now).then(|| self.publish_now(node, now, to))
     }
 
+    fn picture(&self, node: &Node, now: Instant) -> Snapshot {
+        Snapshot { view: node.view(now), about: Arc::clone(&self.about), zones: self.zones.clone() }
+    }
+
     /// Publishes a picture, due or not, and returns it.
     pub(super) fn publish_now(
         &mut self,
@@ -70,8 +79,7 @@ impl Publisher {
         now: Instant,
         to: &watch::Sender<Arc<Snapshot>>,
     ) -> Arc<Snapshot> {
-        let view = node.view(now);
-        let picture = Arc::new(Snapshot { view, about: Arc::clone(&self.about), zones: self.zones.clone() });
+        let picture = Arc::new(self.picture(node, now));
         to.send_replace(Arc::clone(&picture));
         self.version = Some(node.view_version());
         self.changed = false;
@@ -79,5 +87,63 @@ impl Publisher {
         let cost = crate::os::clock::now().since(now);
         self.pause = AT_MOST_EVERY.max(cost.saturating_mul(SHARE));
         picture
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rais_core::params::BoxParams;
+    use rais_core::quantity::{Generation, Incarnation};
+    use std::collections::BTreeMap;
+
+    const START: Instant = Instant::from_micros(1_000_000_000);
+
+    fn about() -> Arc<About> {
+        let (version, contact, location, digest) = Default::default();
+        let groups = Vec::new();
+        Arc::new(About { version, contact, location, started: START, signer: None, digest, last_reload: None, groups })
+    }
+
+    fn node() -> Node {
+        let params = BoxParams {
+            name: "edge-1".parse().unwrap(),
+            incarnation: Incarnation(1),
+            generation: Generation(1),
+            groups: BTreeMap::new(),
+            tests: BTreeMap::new(),
+            loads: BTreeMap::new(),
+        };
+        Node::new(params, START)
+    }
+
+    #[test]
+    fn a_change_is_published_at_once_a_series_at_a_pace_and_silence_once_a_second() {
+        let node = node();
+        let mut publisher = Publisher::new(about());
+        let first = publisher.picture(&node, START);
+        let (sender, receiver) = watch::channel(Arc::new(first));
+        assert!(publisher.publish(&node, START, &sender).is_some());
+        let table = [
+            // Milliseconds since the start, is there news, is a picture published?
+            (1, false, false),
+            (2, true, false),
+            (11, false, true),
+            (500, false, false),
+            (510, true, true),
+            (1500, false, false),
+            (1511, false, true),
+        ];
+        // The pace depends on what a picture cost, which this clock does not tell.
+        publisher.pause = AT_MOST_EVERY;
+        for (ms, news, published) in table {
+            if news {
+                publisher.look();
+            }
+            let now = START + Duration::from_millis(ms);
+            assert_eq!(publisher.publish(&node, now, &sender).is_some(), published, "at {ms} ms");
+            publisher.pause = AT_MOST_EVERY;
+        }
+        assert_eq!(receiver.borrow().view.at, START + Duration::from_millis(1511));
     }
 }

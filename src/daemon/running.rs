@@ -184,3 +184,53 @@ fn selector(selector: &Selector) -> netlink::Selector {
         Selector::KernelName(name) => netlink::Selector::KernelName(name.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BundleFiles, Trust, load};
+
+    const TEXT: &str = r#"
+version = 1
+[box]
+name = "edge-1"
+[[interface]]
+name = "lan"
+kernel_name = "eth0"
+addresses = ["10.9.0.1/24", "fd00:9::1/64"]
+[[interface]]
+name = "control"
+kernel_name = "eth1"
+addresses = ["10.9.1.1/24"]
+[[route]]
+to = "default"
+via = "10.9.0.254"
+interface = "lan"
+[[route]]
+to = "192.0.2.0/24"
+via = "10.9.1.254"
+interface = "control"
+[snmp]
+listen = []
+"#;
+
+    #[test]
+    fn the_box_talks_to_a_peer_from_its_own_address_on_the_way_to_it() {
+        let files = BundleFiles::from_iter([(String::from("rais.toml"), TEXT.as_bytes().to_vec(), 0o600)]);
+        let configuration = load(&files, &Trust::InsecureUnsigned).unwrap();
+        let running = Running { configuration, links: BTreeMap::new(), scripts: BTreeMap::new() };
+        let table = [
+            ("10.9.0.254", Some("10.9.0.1")),
+            ("10.9.1.7", Some("10.9.1.1")),
+            ("198.51.100.1", Some("10.9.0.1")),
+            ("192.0.2.9", Some("10.9.1.1")),
+            ("fd00:9::254", Some("fd00:9::1")),
+            // There is no IPv6 route: the kernel may know one.
+            ("2001:db8::1", None),
+        ];
+        for (peer, source) in table {
+            let source = source.map(|source| source.parse().unwrap());
+            assert_eq!(running.source_for(peer.parse().unwrap()), source, "{peer}");
+        }
+    }
+}

@@ -1,17 +1,18 @@
 //! Start and stop: in which order things come up, what keeps the daemon from starting, and how it ends.
 
-use super::event_loop::{Configured, EventLoop, Inbox, Mailbox, Outputs, mailbox};
+use super::control::Control;
+use super::event_loop::{Configured, EventLoop, Inbox, Outputs, mailbox};
 use super::executor::{Context, Executor};
 use super::figures::Figures;
 use super::journal::Journal;
 use super::log::Log;
 use super::notifier::Notifier;
 use super::options::{Exit, Options};
-use super::reload::{Applier, ApplyError, Reloader, reloader};
+use super::reload::{Applier, ApplyError, reloader};
 use super::running::Running;
 use super::snmp_server::SnmpServer;
 use super::source::Source;
-use super::{announcer, control, links, zones};
+use super::{announcer, links, zones};
 use crate::config::Configuration;
 use crate::os::executables::Executables;
 use crate::os::netlink::Netlink;
@@ -23,13 +24,15 @@ use clap::Parser;
 use rais_core::io::Input;
 use rais_core::quantity::Incarnation;
 use rais_core::view::View;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::net::UnixListener;
+use tokio::runtime::Builder;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{oneshot, watch};
 use tokio::time;
@@ -94,44 +97,72 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     let runtime = runtime.build().map_err(failed(Exit::Failed, "no threads"))?;
     let ended = runtime.block_on(serve(options, log));
     // What still runs has been told to end or is of no use any more.
-    runtime_shutdown(runtime);
+    runtime.shutdown_timeout(Duration::from_millis(100));
     ended
 }
 
-fn runtime_shutdown(runtime: Runtime) {
-    runtime.shutdown_timeout(Duration::from_millis(100));
-}
-
+/// Comes up in this order: what can be refused without a trace first, then the network, then what others can see.
 async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(failed(Exit::Failed, "signals"))?;
     let store = Store::open(&options.state_dir).map_err(failed(Exit::State, "state directory"))?;
     // Before anything is touched: another raisd in this place would show here.
     let control_socket = unix_socket::listen(&options.socket).map_err(failed(Exit::Network, "control socket"))?;
-    let control_socket = tokio::net::UnixListener::from_std(control_socket);
-    let control_socket = control_socket.map_err(failed(Exit::Network, "control socket"))?;
-    let scripts = Executables::open(&store.path("scripts")).map_err(failed(Exit::State, "state directory"))?;
+    let control_socket = UnixListener::from_std(control_socket).map_err(failed(Exit::Network, "control socket"))?;
+    let executables = Executables::open(&store.path("scripts")).map_err(failed(Exit::State, "state directory"))?;
     let incarnation = begin_life(&store);
-    let netlink = Netlink::connect().map_err(failed(Exit::Network, "network"))?;
-
     let source = Source::new(options, store);
     let configuration = source.load_off_thread().await.map_err(refused)?;
-    let started = clock::now();
+
     let figures = Arc::new(Figures { log_lines_dropped: log.dropped(), ..Figures::default() });
     let (snapshots, snapshot) = watch::channel(Arc::new(nothing_yet(&configuration, incarnation)));
-    let snmp = SnmpServer::new(snapshot.clone(), Arc::clone(&figures));
-    let mut applier = Applier { source, netlink: netlink.clone(), executables: scripts, snmp, started, incarnation };
+    let netlink = Netlink::connect().map_err(failed(Exit::Network, "network"))?;
     remove_left_behind(&netlink).await;
+    let snmp = SnmpServer::new(snapshot.clone(), Arc::clone(&figures));
+    let started = clock::now();
+    let mut applier = Applier { source, netlink: netlink.clone(), executables, snmp, started, incarnation };
     let (running, configured) = applier.start(configuration).await.map_err(|error| match error {
         ApplyError::Refused(reason) => refused(reason),
         ApplyError::Network(reason) => Failure(Exit::Network, format!("the network can not be set up:\n{reason}")),
     })?;
-    let ports = configured.ports.clone();
-    let (running_sender, running) = watch::channel(running);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %incarnation, "raisd starts");
 
+    let base = Base { options, snapshots, snapshot, running, figures, netlink };
+    let mut wired = wire(base, applier, configured)?;
+    tokio::spawn(wired.control.clone().serve_socket(control_socket));
+    if let Some(port) = options.control_port.clone() {
+        tokio::spawn(wired.control.clone().serve_port(port));
+    }
+    let result = supervise(&mut signals, &mut wired).await;
+    wired.context.abandon().await;
+    // Whoever asks from now on is told that nobody listens, and not left waiting.
+    let _ = std::fs::remove_file(&options.socket);
+    result
+}
+
+/// What everything is built on.
+struct Base<'a> {
+    options: &'a Options,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+    running: Arc<Running>,
+    figures: Arc<Figures>,
+    netlink: Netlink,
+}
+
+/// What is left to watch once everything runs.
+struct Wired {
+    control: Control,
+    context: Arc<Context>,
+    running: watch::Receiver<Arc<Running>>,
+    ended: oneshot::Receiver<io::Result<()>>,
+}
+
+/// Makes the queues, starts the event loop, and spawns every task that ends with it.
+fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wired, Failure> {
+    let Base { options, snapshots, snapshot, running, figures, netlink } = base;
+    let (running_sender, running) = watch::channel(running);
+    let ports = configured.ports.clone();
     let (mailbox, inbox) = mailbox().map_err(failed(Exit::Failed, "event loop"))?;
-    let announcements = announcer::start(running.clone()).map_err(failed(Exit::Failed, "announcer"))?;
-    let context = Context::new(netlink.clone(), running.clone(), mailbox.clone(), announcements, Arc::clone(&figures));
-    let context = Arc::new(context);
     let (actions_sender, actions) = unbounded_channel();
     let (notifications_sender, notifications) = unbounded_channel();
     let outputs = Outputs {
@@ -140,6 +171,9 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
         snapshots,
         worst_lateness_us: Arc::clone(&figures.worst_lateness_us),
     };
+    let announcements = announcer::start(running.clone()).map_err(failed(Exit::Failed, "announcer"))?;
+    let context = Context::new(netlink.clone(), running.clone(), mailbox.clone(), announcements, Arc::clone(&figures));
+    let context = Arc::new(context);
     let journal = Arc::new(Journal::default());
     let notifier = Notifier {
         notifications,
@@ -147,34 +181,19 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
         snapshots: snapshot.clone(),
         running: running.clone(),
         figures: Arc::clone(&figures),
-        senders: Default::default(),
+        senders: BTreeMap::new(),
         request_id: 0,
     };
     let (reloader, requests) = reloader();
-    let control = control::Control {
-        snapshots: snapshot.clone(),
-        journal,
-        mailbox: mailbox.clone(),
-        reloader: reloader.clone(),
-        figures,
-    };
+    let control = Control { snapshots: snapshot.clone(), journal, mailbox: mailbox.clone(), reloader, figures };
 
     tokio::spawn(Executor::new(Arc::clone(&context), actions).run());
     tokio::spawn(applier.run(requests, running_sender, ports, mailbox.clone()));
     tokio::spawn(links::watch(running.clone(), netlink, mailbox.clone()));
-    tokio::spawn(zones::run(running.clone(), snapshot, mailbox.clone(), options.state_dir.clone()));
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), %incarnation, "raisd starts");
-    let mut ended = start_event_loop(configured, inbox, outputs)?;
+    tokio::spawn(zones::run(running.clone(), snapshot, mailbox, options.state_dir.clone()));
     tokio::spawn(notifier.run());
-    tokio::spawn(control.clone().serve_socket(control_socket));
-    if let Some(port) = options.control_port.clone() {
-        tokio::spawn(control.serve_port(port));
-    }
-    let result = supervise(&mut signals, &reloader, &mailbox, &running, &mut ended).await;
-    context.abandon().await;
-    // Whoever asks from now on is told that nobody listens, and not left waiting.
-    let _ = std::fs::remove_file(&options.socket);
-    result
+    let ended = start_event_loop(configured, inbox, outputs)?;
+    Ok(Wired { control, context, running, ended })
 }
 
 fn refused(reason: String) -> Failure {
@@ -204,19 +223,13 @@ fn start_event_loop(
 }
 
 /// Waits for signals, and for the loop's end.
-async fn supervise(
-    signals: &mut Signals,
-    reloader: &Reloader,
-    mailbox: &Mailbox,
-    running: &watch::Receiver<Arc<Running>>,
-    ended: &mut oneshot::Receiver<io::Result<()>>,
-) -> Result<(), Failure> {
+async fn supervise(signals: &mut Signals, wired: &mut Wired) -> Result<(), Failure> {
     loop {
         tokio::select! {
-            end = &mut *ended => return loop_result(end),
+            end = &mut wired.ended => return loop_result(end),
             signal = signals.next() => match signal {
                 Signal::Reload => {
-                    let reloader = reloader.clone();
+                    let reloader = wired.control.reloader.clone();
                     // The log and the status tell what came of it.
                     tokio::spawn(async move { drop(reloader.reload().await) });
                 }
@@ -225,20 +238,24 @@ async fn supervise(
         }
     }
     tracing::info!("stopping: releasing every service address");
-    mailbox.input(Input::Stop);
-    let scripts = running.borrow().configuration.groups.values().map(|group| group.script_timeout).max();
+    wired.control.mailbox.input(Input::Stop);
+    let scripts = wired.running.borrow().configuration.groups.values().map(|group| group.script_timeout).max();
     let limit = (scripts.unwrap_or_default() + STOP_GRACE).min(STOP_WITHIN);
     tokio::select! {
-        end = &mut *ended => {
+        end = &mut wired.ended => {
             let result = loop_result(end);
             tracing::info!("stopped");
             result
         }
         () = time::sleep(limit) => Err(Failure(Exit::Failed, format!("did not stop within {} s", limit.as_secs()))),
-        Signal::Stop = async { loop { if let Signal::Stop = signals.next().await { break Signal::Stop } } } => {
+        () = told_to_stop(signals) => {
             Err(Failure(Exit::Failed, String::from("told to stop twice: leaving without a goodbye")))
         }
     }
+}
+
+async fn told_to_stop(signals: &mut Signals) {
+    while signals.next().await != Signal::Stop {}
 }
 
 fn loop_result(end: Result<io::Result<()>, oneshot::error::RecvError>) -> Result<(), Failure> {

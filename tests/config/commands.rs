@@ -156,8 +156,12 @@ fn what_is_signed_is_verified_and_every_change_is_found() {
     ] {
         assert_eq!(workplace.verify(arguments), (false, why.to_owned()));
     }
-    workplace.write("bundle/rais.toml", "version = 1\n", 0o644);
+    let (good, text) = raisctl(&["check", &workplace.path("bundle")]).unwrap();
+    assert!(good && text.contains("Its manifest is of generation 1;"), "{text}");
     workplace.write("bundle/more", "", 0o644);
+    let (good, text) = raisctl(&["check", &workplace.path("bundle")]).unwrap();
+    assert!(good && text.contains("no longer fits; sign it again: more is not in the\n    manifest."), "{text}");
+    workplace.write("bundle/rais.toml", "version = 1\n", 0o644);
     let (good, text) = workplace.verify(&[]);
     let expected = "\
 rais.toml was changed after the bundle was signed

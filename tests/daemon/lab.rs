@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// that runs the tests may be busy.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The dead interval in every generated configuration.
+pub(super) const DEAD_AFTER: Duration = Duration::from_millis(300);
+
 /// The lease in every generated configuration.
 pub(super) const LEASE: Duration = Duration::from_secs(1);
 
@@ -289,7 +292,8 @@ community_file = "secrets/community"
         self.directory.join("state")
     }
 
-    fn log_path(&self) -> PathBuf {
+    /// Where the log goes.
+    pub(super) fn log_path(&self) -> PathBuf {
         self.directory.join("log")
     }
 

@@ -30,6 +30,9 @@ const SOCKET_PATH: usize = 107;
 /// How long QEMU may take to answer on its own control socket: it is a busy machine.
 const QMP_PATIENCE: Duration = Duration::from_secs(20);
 
+/// Between two presses of the power button.
+const POWER_BUTTON: Duration = Duration::from_secs(3);
+
 /// How a machine boots. The disk is the machine's own: it writes to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Boot {
@@ -234,8 +237,18 @@ impl Vm {
     /// # Errors
     /// QEMU does not answer, or the machine is still on after `timeout`.
     pub fn shutdown(&mut self, timeout: Duration) -> Result<()> {
-        self.qmp("system_powerdown")?;
-        match self.shared.wait(timeout, |state| state.exit) {
+        let deadline = Instant::now() + timeout;
+        let mut exit = None;
+        while exit.is_none() && Instant::now() < deadline {
+            // A box that is not ready yet does not hear it: press again, as a person would.
+            if let Err(error) = self.qmp("system_powerdown")
+                && self.is_running()
+            {
+                return Err(error);
+            }
+            exit = self.shared.wait(POWER_BUTTON, |state| state.exit);
+        }
+        match exit {
             Some(exit) if exit.success() => Ok(()),
             Some(exit) => bail!("{}: QEMU ended badly ({exit}){}", self.name, self.tail()),
             None => bail!("{} did not switch itself off within {timeout:?}{}", self.name, self.tail()),

@@ -116,6 +116,7 @@ impl GroupEntry {
         let send_key = self.send_key(faults);
         let addresses = self.addresses(faults);
 
+        // Everything has been looked at, and every fault reported; only now may the first of them end it.
         let (high_water_mark, low_water_mark) = marks?;
         let (preferred_addresses, pool_addresses) = addresses?;
         let (timing, control) = (timing?, control?);

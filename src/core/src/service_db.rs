@@ -16,6 +16,8 @@ pub(crate) struct Home {
     pub(crate) preferred: IdAddress,
     /// When that box last served it or could have: the countdown starts here.
     pub(crate) last_home: Instant,
+    /// That was seen or told, not assumed: this box found the owner unwell and nobody said yet since when.
+    sure: bool,
 }
 
 /// The addresses of a group.
@@ -75,7 +77,7 @@ impl ServiceDb {
                 None if full => room = false,
                 None => {
                     self.expired.remove(address);
-                    self.homes.insert(*address, Home { preferred: owner, last_home: now });
+                    self.homes.insert(*address, Home { preferred: owner, last_home: now, sure: home });
                 }
             }
         }
@@ -85,13 +87,18 @@ impl ServiceDb {
     /// Its preferred box served the address at that time, or could have: the countdown starts there (G-22).
     pub(crate) fn at_home(&mut self, address: ServiceAddress, at: Instant) {
         if let Some(home) = self.homes.get_mut(&address) {
-            home.last_home = home.last_home.max(at);
+            home.last_home = if home.sure { home.last_home.max(at) } else { at };
+            home.sure = true;
         }
     }
 
     /// A peer tells of an address away from home for `age` (G-22). `false`: the group has too many addresses.
     pub(crate) fn told(&mut self, address: ServiceAddress, preferred: IdAddress, age: Duration, now: Instant) -> bool {
         let last_home = now.before(age);
+        if let Some(home) = self.homes.get_mut(&address).filter(|home| !home.sure) {
+            (home.last_home, home.sure) = (last_home, true);
+            return true;
+        }
         if self.has_run_out(last_home, now)
             || self.expired.get(&address).is_some_and(|known| last_home <= *known + self.tolerance)
         {
@@ -108,7 +115,7 @@ impl ServiceDb {
             None if full => false,
             None => {
                 self.expired.remove(&address);
-                self.homes.insert(address, Home { preferred, last_home });
+                self.homes.insert(address, Home { preferred, last_home, sure: true });
                 true
             }
         }

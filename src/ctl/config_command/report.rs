@@ -107,7 +107,7 @@ fn summary(configuration: &Configuration) -> String {
 }
 
 /// "1 fault", "2 faults", "2 addresses".
-fn count(number: usize, what: &str) -> String {
+pub(super) fn count(number: usize, what: &str) -> String {
     let plural = match (number, what.ends_with('s')) {
         (1, _) => "",
         (_, true) => "es",

@@ -3,7 +3,7 @@
 //! It can sign with an OpenSSH private key that lies in a file, and asks for its passphrase. Keys in an agent or in
 //! hardware sign with `ssh-keygen`: it says how.
 
-use super::report::{Report, wrap};
+use super::report::{Report, count, wrap};
 use super::{BUNDLE_LIMITS, ConfigCommandError, bundle_files, unsigned};
 use crate::config::bundle::{MANIFEST_FILE, SIGNATURE_FILE, check_bundle_path, is_signature};
 use crate::config::keyring::CONFIGURATION_NAMESPACE;
@@ -101,10 +101,10 @@ pub(super) fn sign(args: &SignArgs, out: &mut impl Write) -> Result<bool, Config
     }
     let path = args.directory.join(signature_name(args.add_signature, &files));
     let mut text = wrap(&format!(
-        "Manifest of generation {} for box {}, with {} files.",
+        "Manifest of generation {} for box {}, with {}.",
         checked.generation,
         checked.device,
-        checked.files.len()
+        count(checked.files.len(), "file")
     ));
     match signature {
         Some((signature, signer)) => {

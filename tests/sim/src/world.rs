@@ -412,6 +412,8 @@ impl World {
             self.handle(index, Input::Carrier { interface: self.names.lan.clone(), up: false });
         }
         self.drain(index, None);
+        // A starting box counts as well until its test has failed anew.
+        self.boxes[index].away_since = None;
         self.see_who_is_away();
     }
 
@@ -578,7 +580,8 @@ impl World {
             Fault::Scripts(_, Scripts::Take(time)) => time,
             _ => 0,
         };
-        let release = self.scenario.episodes.iter().map(slow).max().unwrap_or(0) + self.scenario.action();
+        // An acquire that runs ends before the release begins.
+        let release = 2 * self.scenario.episodes.iter().map(slow).max().unwrap_or(0) + self.scenario.action();
         self.excused_until = self.excused_until.max(self.now + longer + 2 * self.scenario.beat + release + 5 * MS);
         self.at(self.excused_until, Event::LookForDuplicates);
     }

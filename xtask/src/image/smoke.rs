@@ -56,7 +56,7 @@ fn switch_off(params: &VmParams) -> Result<String> {
     let mut vm = Vm::start(params.clone())?;
     ready(&vm, params)?;
     vm.shutdown(PATIENCE)?;
-    vm.wait_console("down", Duration::ZERO)
+    vm.wait_console("] down", Duration::ZERO)
 }
 
 fn ready(vm: &Vm, params: &VmParams) -> Result<String> {

@@ -2,6 +2,7 @@
 
 use super::Group;
 use super::receive::Wish;
+use super::transmit::EXTRA_INTERVAL;
 use crate::address::{IdAddress, ServiceAddress};
 use crate::assignment::Candidate;
 use crate::control::{Control, Decision, Situation, choice_patience};
@@ -17,13 +18,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// A predecessor's last order and the news that it no longer leads may overtake each other on the way by so much.
-const OVERTAKING: Duration = Duration::from_millis(2);
+const OVERTAKING: Duration = Duration::from_millis(3);
 
 impl Group {
     /// Begins to lead, and goes on from the orders of a predecessor that do not show yet.
     pub(super) fn take_over(&mut self, predecessor: Option<IdAddress>, now: Instant) {
-        let silent = predecessor.and_then(|id| self.hosts.host(id)).is_some_and(|host| host.state == HostState::Dead);
-        let grace = if predecessor.is_none() || silent { Duration::ZERO } else { OVERTAKING };
+        let past = predecessor.and_then(|id| self.hosts.host(id));
+        let grace = match past.map(|host| (host.state, host.status.as_ref().is_some_and(|status| status.settled))) {
+            Some((HostState::Dead, _)) => Duration::ZERO,
+            // It knows that it no longer leads.
+            Some((HostState::Left, _) | (_, false)) => OVERTAKING,
+            // It does not yet, and acts a moment longer. Or several boxes begin at the same time.
+            Some((_, true)) | None => OVERTAKING + EXTRA_INTERVAL,
+        };
         let mut control = Control::new(self.last_pass, now, grace);
         for (address, (host, at)) in core::mem::take(&mut self.orders_heard) {
             control.adopt(address, host, at + choice_patience(&self.params), now);

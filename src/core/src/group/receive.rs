@@ -113,8 +113,11 @@ impl Group {
         for row in rows {
             let Row::Orphan { address, preferred, age } = *row else { continue };
             // Whether a box that we hear owns an address it says itself.
-            let heard_itself = |host: &Host| host.live() && host.entry.is_some();
-            if preferred == self.params.id || self.hosts.host(preferred).is_some_and(heard_itself) {
+            let disowns = |host: &Host| {
+                let entry = host.entry.as_ref().filter(|_| host.live());
+                entry.is_some_and(|entry| entry.preferred.binary_search(&address).is_err())
+            };
+            if preferred == self.params.id || self.hosts.host(preferred).is_some_and(disowns) {
                 continue;
             }
             let known = self.services.contains(address);

@@ -10,7 +10,7 @@ use crate::time::{Duration, Instant};
 use alloc::vec::Vec;
 
 /// Between two extra messages (G-12).
-const EXTRA_INTERVAL: Duration = Duration::from_millis(5);
+pub(super) const EXTRA_INTERVAL: Duration = Duration::from_millis(5);
 /// The entry goes out in full with every so manieth beat although nothing changed (G-3).
 const FULL_EVERY: u64 = 10;
 /// A changed entry goes out in full this often in a row: one lost message costs no question.
