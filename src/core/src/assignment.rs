@@ -28,6 +28,8 @@ pub(crate) struct Candidate {
     pub(crate) capacity: u32,
     /// Since when it has been available without a break.
     pub(crate) healthy_since: Option<Instant>,
+    /// When it last heard this box, by its own account; this box itself: now.
+    pub(crate) heard_us: Option<Instant>,
     /// Addresses it serves or has been chosen for.
     pub(crate) addresses: u32,
 }
@@ -135,6 +137,7 @@ mod tests {
                     load: 0,
                     capacity: 1000,
                     healthy_since: None,
+                    heard_us: None,
                     addresses: word[at + 1..].parse().unwrap(),
                 }
             })

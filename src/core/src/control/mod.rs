@@ -218,8 +218,9 @@ impl Control {
         if !home.available || held.contains(&home.id) {
             return false;
         }
-        if let Some(until) = plan.barred_until(home.id).filter(|until| situation.now < *until) {
-            self.wake(until);
+        if plan.barred(Some(home), situation.now) {
+            // Lifted by its own end, or by news of the box: then there is a pass anyway.
+            self.wake(plan.barred_until(home.id).unwrap_or(situation.now + situation.params.beat));
             return false;
         }
         match situation.params.failback {
@@ -276,7 +277,7 @@ impl Control {
         }
         // One at a time: the next leaves when the one before it is served elsewhere (G-59).
         if plan.motion.is_none() && situation.draining(holder) && !moving_from.contains(&holder) {
-            let may = |id| id != holder && plan.barred_until(id).is_none_or(|until| situation.now >= until);
+            let may = |id| id != holder && !plan.barred(situation.candidate(id), situation.now);
             let to = assignment::choose(address, row.preferred, &situation.candidates, self.rule(situation), may);
             if to.is_some() && situation.complete {
                 plan.motion = Some(Motion { from: Some(holder), to, reason: Reason::Operator });
@@ -308,7 +309,7 @@ impl Control {
                 return self.acquire(address, plan, situation, decisions);
             }
             if available {
-                plan.failed(choice.host, situation.now);
+                plan.did_not_show(choice.host, situation.now);
             }
             plan.choice = None;
         }
@@ -349,7 +350,7 @@ impl Control {
         plan.motion = None;
         let host = wanted
             .or_else(|| {
-                let may = |id| plan.barred_until(id).is_none_or(|until| now >= until);
+                let may = |id| !plan.barred(situation.candidate(id), now);
                 assignment::choose(address, row.preferred, candidates, rule, may)
             })
             .or_else(|| {

@@ -2,6 +2,7 @@
 
 use super::Situation;
 use crate::address::IdAddress;
+use crate::assignment::Candidate;
 use crate::control_table::TableRow;
 use crate::info_message::Claim;
 use crate::notification::Reason;
@@ -74,7 +75,9 @@ struct Busy {
 pub(super) struct Backoff {
     pub(super) host: IdAddress,
     failed: Instant,
-    wait: Duration,
+    /// `None`: it did not show at all. The order or its effect may have been lost on the way, so the bar is lifted as
+    /// soon as the box is known to have heard us since.
+    wait: Option<Duration>,
 }
 
 /// One address's plan; the default means there is none.
@@ -157,19 +160,39 @@ impl Plan {
     pub(super) fn failed(&mut self, host: IdAddress, now: Instant) {
         match self.backoffs.iter_mut().find(|backoff| backoff.host == host) {
             Some(backoff) => {
-                (backoff.failed, backoff.wait) = (now, (backoff.wait * 2).min(LONGEST_BACKOFF));
+                let wait = backoff.wait.map_or(FIRST_BACKOFF, |wait| (wait * 2).min(LONGEST_BACKOFF));
+                (backoff.failed, backoff.wait) = (now, Some(wait));
             }
-            None => self.backoffs.push(Backoff { host, failed: now, wait: FIRST_BACKOFF }),
+            None => self.backoffs.push(Backoff { host, failed: now, wait: Some(FIRST_BACKOFF) }),
         }
+    }
+
+    /// A chosen box did not show. The first time that may be the network's fault; then it is the box's.
+    pub(super) fn did_not_show(&mut self, host: IdAddress, now: Instant) {
+        if self.backoff(host).is_some() {
+            self.failed(host, now);
+        } else {
+            self.backoffs.push(Backoff { host, failed: now, wait: None });
+        }
+    }
+
+    /// Others go before this box: it failed, and its back-off is not over.
+    pub(super) fn barred(&self, candidate: Option<&Candidate>, now: Instant) -> bool {
+        let Some(candidate) = candidate else { return false };
+        let Some(backoff) = self.backoff(candidate.id) else { return false };
+        match backoff.wait {
+            Some(wait) => now < backoff.failed + wait,
+            None => candidate.heard_us.is_none_or(|heard| heard <= backoff.failed),
+        }
+    }
+
+    /// When the bar on a box ends of itself.
+    pub(super) fn barred_until(&self, host: IdAddress) -> Option<Instant> {
+        self.backoff(host).and_then(|backoff| Some(backoff.failed + backoff.wait?))
     }
 
     fn backoff(&self, host: IdAddress) -> Option<&Backoff> {
         self.backoffs.iter().find(|backoff| backoff.host == host)
-    }
-
-    /// Until when others go before this box.
-    pub(super) fn barred_until(&self, host: IdAddress) -> Option<Instant> {
-        self.backoff(host).map(|backoff| backoff.failed + backoff.wait)
     }
 
     /// Until when this box is not tried even if nobody else is left.

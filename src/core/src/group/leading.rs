@@ -112,6 +112,7 @@ impl Group {
             load: self.fitness.load,
             capacity: self.fitness.capacity,
             healthy_since: self.healthy_since,
+            heard_us: Some(now),
             addresses: 0,
         };
         let other = |(id, host): (IdAddress, &Host)| {
@@ -126,6 +127,7 @@ impl Group {
                 load: status.load,
                 capacity: status.capacity,
                 healthy_since: host.healthy_since,
+                heard_us: host.heard_us,
                 addresses: 0,
             })
         };

@@ -1,11 +1,12 @@
 //! What this box says: the heartbeat, and more of it when something changed (A, figure 3; G-3, G-4, G-10, G-12).
 
 use super::Group;
-use crate::address::IdAddress;
+use crate::address::{IdAddress, ServiceAddress};
 use crate::info_message::{Body, EntryPart, Heard, Info, Message, Row, Status};
 use crate::io::Action;
 use crate::mutation::Mutation;
 use crate::outbox::Outbox;
+use crate::service_db::Home;
 use crate::time::{Duration, Instant};
 use alloc::vec::Vec;
 
@@ -156,12 +157,18 @@ impl Group {
         let me = self.params.id;
         let leads = self.leader == Some(me);
         // Whoever serves an address of another box passes on whose it is and how old; so does the leader for all that
-        // are away from home, served or not.
+        // are away from home. What nobody serves everybody tells of: a leader that came later may not know it.
+        let unclaimed = |address: &ServiceAddress| self.table.get(address).is_none_or(|row| row.claims.is_empty());
         let away = self.services.homes().filter(|(address, home)| {
-            home.preferred != me && (self.holdings.contains_key(address) || leads && !self.is_home(home.preferred))
+            let missing = || (leads || unclaimed(address)) && !self.is_home(home.preferred);
+            home.preferred != me && (self.holdings.contains_key(address) || missing())
         });
-        let orphans =
-            away.map(|(address, home)| Row::Orphan { address, preferred: home.preferred, age: Duration::ZERO });
+        let orphan = |(address, home): (ServiceAddress, Home)| Row::Orphan {
+            address,
+            preferred: home.preferred,
+            age: Duration::ZERO,
+        };
+        let orphans = away.map(orphan);
         let claims = self.own_claims().map(|(address, claim)| Row::Claim(address, claim));
         let rows: Vec<_> = self.preferred().into_iter().map(Row::Preferred).chain(claims).chain(orphans).collect();
         if rows != self.rows || self.entry_version.0 == 0 {
