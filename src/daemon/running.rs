@@ -49,7 +49,7 @@ pub(super) struct Place {
     pub(super) interface: InterfaceName,
     /// The kernel's name of it, for scripts.
     pub(super) kernel_name: String,
-    /// Lifetime in the kernel.
+    /// Lifetime in the kernel: see [`kernel_lifetime`].
     pub(super) lease: Duration,
     /// After configuring.
     pub(super) acquire_script: Option<PathBuf>,
@@ -59,6 +59,15 @@ pub(super) struct Place {
     pub(super) script_timeout: Duration,
     /// The box's name, for scripts.
     pub(super) host: String,
+}
+
+/// What the kernel is told, so that it has dropped an address `lease` after its last renewal (G-33).
+///
+/// It looks for addresses whose time is up once a second at most, so that one may live a second longer than it was told,
+/// and it counts in whole seconds, of which there must be one.
+fn kernel_lifetime(lease: Duration) -> Duration {
+    const KERNEL_MAY_BE_LATE: Duration = Duration::from_secs(1);
+    lease.saturating_sub(KERNEL_MAY_BE_LATE).max(Duration::from_secs(1))
 }
 
 impl Running {
@@ -71,7 +80,7 @@ impl Running {
             interface_index: link.index,
             interface: group.service_interface.clone(),
             kernel_name: link.name.clone(),
-            lease: group.params.lease,
+            lease: kernel_lifetime(group.params.lease),
             acquire_script: group.acquire_script.as_ref().and_then(|script| self.executable(script)),
             release_script: group.release_script.as_ref().and_then(|script| self.executable(script)),
             script_timeout: group.script_timeout,

@@ -125,9 +125,9 @@ fn hold(lab: &mut Lab) -> Result<()> {
 
 /// What a person may type in another terminal.
 fn commands(lab: &Lab) -> String {
-    let poll = |program: &str, what: &str| {
+    let poll = |program: &str, options: &str, what: &str| {
         format!(
-            "ip netns exec {} {program} -v2c -c {COMMUNITY} \\\n    -M {} -m {MIB} \\\n    {} {what}",
+            "ip netns exec {} {program} -v2c -c {COMMUNITY}{options} \\\n    -M {} -m {MIB} \\\n    {} {what}",
             lab.client(),
             lab.mibs.path(),
             lab.plan.boxes[0].lan_v4()
@@ -139,8 +139,8 @@ fn commands(lab: &Lab) -> String {
     [
         report::strong("From another terminal:"),
         format!("ip netns exec {} ping {}", lab.client(), lab.plan.services[0].address),
-        poll("snmpwalk", "raisAddressTable"),
-        poll("snmptable", "-Ci -Cw 80 raisHostTable"),
+        poll("snmpwalk", "", "raisAddressTable"),
+        poll("snmptable", " -Ci -Cw 80", "raisHostTable"),
         ctl("status --watch"),
         ctl("quiesce"),
         String::new(),
@@ -148,19 +148,20 @@ fn commands(lab: &Lab) -> String {
     .join("\n")
 }
 
-/// One notification in a line or two of 80 columns.
-pub fn describe(lab: &Lab, trap: &Trap) -> String {
-    let from = trap.from.map_or("a stranger", |index| &lab.plan.boxes[index].name);
-    let mut text = format!("{} {}", report::faint(from), report::strong(&trap.name));
-    let mut column = from.len() + 1 + trap.name.len();
-    for (name, value) in &trap.varbinds {
-        let item = format!("{name} = {value}");
+/// One notification: its name and what it says in words, then its other varbinds, in 80 columns.
+fn describe(lab: &Lab, trap: &Trap) -> String {
+    let sender = trap.from.map_or("a stranger", |index| &lab.plan.boxes[index].name);
+    let in_words = trap.varbinds.iter().find(|(name, _)| name.starts_with("raisNotifyText"));
+    let mut text = format!("{}  {}", report::strong(&trap.name), in_words.map_or(sender, |(_, words)| words));
+    let mut column = report::WIDTH;
+    for (name, value) in trap.varbinds.iter().filter(|varbind| Some(*varbind) != in_words) {
+        let item = format!("{}={value}", name.trim_end_matches(".0"));
         if column + 2 + item.len() > report::WIDTH {
-            text.push_str("\n   ");
-            column = 3;
+            text.push_str("\n  ");
+            column = 2;
         }
         text.push_str("  ");
-        text.push_str(&item);
+        text.push_str(&report::faint(&item));
         column += 2 + item.len();
     }
     text
