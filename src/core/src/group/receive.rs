@@ -34,6 +34,9 @@ impl Group {
         if sender == self.params.id {
             return self.drop_one(DropCause::OwnId);
         }
+        if now < self.deaf_until {
+            return self.drop_one(DropCause::Replay);
+        }
         let past = self.hosts.host(sender).filter(|host| host.live() && host.incarnation < incarnation);
         let past_claims = past.and_then(|host| Some(host.entry.as_ref()?.claims.clone()));
         let (newest, reborn) = match self.hosts.admit(sender, incarnation, sequence, now) {
@@ -139,12 +142,17 @@ impl Group {
         out: &mut Outbox,
     ) {
         let Some(host) = self.hosts.host_mut(sender) else { return };
+        let known = host.entry.as_ref().map(|entry| entry.version);
         let before = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
         if !host.take_part(version, part, now) {
             return;
         }
         let after = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
         self.claims_changed(&before, &after, now);
+        if known.is_some_and(|known| version > known.next()) {
+            // What it claimed in the versions that were lost on the way nobody can tell.
+            self.announce_everything(now);
+        }
         self.take_preferred_of(sender, now);
         self.touch_table();
         out.changed();
