@@ -17,7 +17,6 @@ use crate::os::wait::{Waker, Wakeups, wait, waker};
 use crate::snapshot::{About, Snapshot, ZoneView};
 use crate::wire::{Codec, MAX_DATAGRAM};
 use rais_core::address::{GroupName, InterfaceName};
-use rais_core::counters::DropCause;
 use rais_core::io::{Action, Command, CommandError, Input};
 use rais_core::node::Node;
 use rais_core::notification::Notification;
@@ -38,6 +37,8 @@ const BURST: usize = 16;
 const ENDED_BURST: usize = 1024;
 /// A deadline missed by more than this is worth a warning (G-66): a fifth of the default beat.
 const LATE: Duration = Duration::from_millis(20);
+/// A deadline missed by more than this: this thread was held up, and the silence it sees may be its own.
+const STALL: Duration = Duration::from_millis(2);
 /// At most one such warning in this time.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
@@ -176,8 +177,25 @@ impl EventLoop {
         let now = clock::now();
         if let Some(due) = self.node.poll_timeout().filter(|due| *due <= now) {
             self.note_lateness(now, due);
-            self.handle(now, Input::Tick);
+            // What proves peers alive may wait in the sockets: it is heard before anybody is dead of our own stall.
+            let heard = if now.since(due) > STALL { self.waiting() } else { Vec::new() };
+            self.node.handle_all(now, heard.into_iter().chain([Input::Tick]));
+            self.act(now);
         }
+    }
+
+    /// What waits in the sockets, at most [`BURST`] datagrams of each.
+    fn waiting(&self) -> Vec<Input> {
+        let mut buffer = datagram_buffer();
+        let sockets = self.ports.iter().flat_map(|(group, port)| {
+            port.sockets.iter().map(move |(interface, socket)| (group, port, interface, socket))
+        });
+        sockets
+            .flat_map(|(group, port, interface, socket)| {
+                let next = |_| hear(group, port, interface, socket, &mut buffer);
+                (0..BURST).map_while(next).collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     fn note_lateness(&mut self, now: Instant, due: Instant) {
@@ -194,36 +212,16 @@ impl EventLoop {
     fn receive(&mut self) {
         // The map is cheap to clone compared with a system call, and a configuration may replace it meanwhile.
         let ports: Vec<(GroupName, Arc<Port>)> = self.ports.iter().map(|(n, p)| (n.clone(), Arc::clone(p))).collect();
-        // One octet more than a message may have, so that a longer one shows.
-        let mut buffer = [0; MAX_DATAGRAM + 1];
+        let mut buffer = datagram_buffer();
         for (group, port) in &ports {
             for (interface, socket) in &port.sockets {
                 for _ in 0..BURST {
-                    let Some(received) = socket.recv(&mut buffer) else { break };
-                    let datagram = buffer.get(..received.length).unwrap_or_default();
-                    let input = match port.codec.decode(datagram, received.ttl) {
-                        Ok(message) => {
-                            tracing::trace!(%group, %interface, source = %received.source, ?message, "received");
-                            Input::Received { group: group.clone(), interface: interface.clone(), message }
-                        }
-                        Err(cause) => self.dropped(group, interface, received.source, cause),
-                    };
+                    let Some(input) = hear(group, port, interface, socket, &mut buffer) else { break };
                     self.handle(clock::now(), input);
                 }
                 self.keep_time();
             }
         }
-    }
-
-    fn dropped(
-        &self,
-        group: &GroupName,
-        interface: &InterfaceName,
-        source: std::net::SocketAddr,
-        cause: DropCause,
-    ) -> Input {
-        tracing::debug!(%group, %interface, %source, %cause, "dropped a datagram");
-        Input::Dropped { group: group.clone(), cause }
     }
 
     /// Priority 3. Actions that ended together go to the node together: their consequences are drawn once.
@@ -328,4 +326,33 @@ impl EventLoop {
         }
         wait(&sources, timeout).map(drop)
     }
+}
+
+type DatagramBuffer = [u8; MAX_DATAGRAM + 1];
+
+/// One octet more than a message may have, so that a longer one shows.
+const fn datagram_buffer() -> DatagramBuffer {
+    [0; MAX_DATAGRAM + 1]
+}
+
+/// The next datagram of a socket, as an input; `None`: none waits.
+fn hear(
+    group: &GroupName,
+    port: &Port,
+    interface: &InterfaceName,
+    socket: &ControlSocket,
+    buffer: &mut DatagramBuffer,
+) -> Option<Input> {
+    let received = socket.recv(buffer)?;
+    let datagram = buffer.get(..received.length).unwrap_or_default();
+    Some(match port.codec.decode(datagram, received.ttl) {
+        Ok(message) => {
+            tracing::trace!(%group, %interface, source = %received.source, ?message, "received");
+            Input::Received { group: group.clone(), interface: interface.clone(), message }
+        }
+        Err(cause) => {
+            tracing::debug!(%group, %interface, source = %received.source, %cause, "dropped a datagram");
+            Input::Dropped { group: group.clone(), cause }
+        }
+    })
 }
