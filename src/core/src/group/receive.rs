@@ -69,7 +69,6 @@ impl Group {
             return; // A straggler of a box that died or left does not bring it back.
         }
         let Info { status, entry_version, part, heard } = info;
-        host.heard = now;
         let unknown = !host.live();
         if newest {
             let state = state_of(&status);
@@ -82,6 +81,8 @@ impl Group {
             self.hear_of_others(sender, &heard, now);
         }
         let Some(host) = self.hosts.host_mut(sender) else { return };
+        // Only now: until it was heard last the box was as it was before.
+        host.heard = now;
         host.told_of(entry_version, now);
         match part {
             Some(part) => {
