@@ -265,6 +265,8 @@ impl Scenario {
         let after = |episode: &Episode| match (&episode.fault, episode.until) {
             // A back-off lasts no longer than the failures before it did, and a second.
             (Fault::Scripts(_, Scripts::Fail), Some(until)) => 2 * (until - episode.from) + SECOND,
+            // A box that hears what the leader can not refuses, and is not asked again for a while.
+            (Fault::OneWay(..), Some(until)) => 2 * (until - episode.from) + SECOND,
             (Fault::Scripts(_, Scripts::Take(time)), _) => 2 * *time,
             (Fault::Test(_), _) => 300 * MS,
             // The daemon waits for others to take over before it is started anew.

@@ -432,7 +432,7 @@ impl Group {
 
     /// When a box was last known to be well, if it is held to be.
     fn seen_home(&self, id: IdAddress, now: Instant) -> Option<Instant> {
-        self.is_home(id).then(|| self.hosts.host(id).map_or(now, Host::last_heard))
+        self.is_home(id).then(|| self.hosts.host(id).map_or(now, |host| host.vouched(now)))
     }
 
     fn expire_orphans(&mut self, now: Instant, out: &mut Outbox) {

@@ -165,7 +165,7 @@ impl Group {
         // are away from home. What nobody serves everybody tells of: a leader that came later may not know it.
         let unclaimed = |address: &ServiceAddress| self.table.get(address).is_none_or(|row| row.claims.is_empty());
         let away = self.services.homes().filter(|(address, home)| {
-            let missing = || (leads || unclaimed(address)) && !self.is_home(home.preferred);
+            let missing = || home.sure && (leads || unclaimed(address)) && !self.is_home(home.preferred);
             home.preferred != me && (self.holdings.contains_key(address) || missing())
         });
         let orphan = |(address, home): (ServiceAddress, Home)| Row::Orphan {
