@@ -13,6 +13,7 @@ mod network_values;
 pub mod provenance;
 mod reader;
 pub mod secret;
+pub mod signing;
 mod v1;
 mod values;
 

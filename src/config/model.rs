@@ -4,7 +4,7 @@
 //! daemon needs is in here, the content of scripts, keys and headers included, so that what was verified is what is used.
 
 use super::provenance::Provenance;
-use super::secret::{Community, Key};
+use super::secret::{Community, Key, KeyId};
 use rais_core::address::{GroupName, HostName, InterfaceName, LoadName, Prefix, TestName};
 use rais_core::params::{BoxParams, GroupParams, LoadParams, TestParams};
 use rais_core::quantity::Incarnation;
@@ -180,9 +180,9 @@ pub struct Group {
     /// A script that takes longer is killed with its whole process group: 100 ms to 10 min, at most the action timeout.
     pub script_timeout: Duration,
     /// Message keys by id: each is accepted, at least one.
-    pub keys: BTreeMap<u8, Key>,
+    pub keys: BTreeMap<KeyId, Key>,
     /// The id of the key that is used to send; one of `keys`.
-    pub send_key: u8,
+    pub send_key: KeyId,
 }
 
 /// An executable.

@@ -27,7 +27,7 @@ fn check_unicast(address: IpAddr) -> Result<(), String> {
             IpAddr::V4(v4) if v4.is_broadcast() => "the broadcast address",
             // 0/8 is "this network" (RFC 791), 240/4 reserved (RFC 1112): the kernel refuses both.
             IpAddr::V4(v4) if matches!(v4.octets(), [0, ..] | [240..=255, ..]) => "reserved",
-            IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => "an IPv4 address in IPv6 clothes",
+            IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => "an IPv4 address mapped into IPv6",
             IpAddr::V4(_) | IpAddr::V6(_) => return Ok(()),
         }
     };

@@ -11,6 +11,9 @@ use std::collections::BTreeSet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// More known keys than this in one message would bury it.
+const WORTH_LISTING: usize = 12;
+
 /// What a reader was asked for: how a test knows which keys there are.
 #[derive(Debug, Default)]
 pub(super) struct Asked(RefCell<BTreeSet<String>>);
@@ -75,9 +78,10 @@ impl<'a> Table<'a> {
         self.faults.report_whole(&place, "is missing")
     }
 
-    /// Is the key there?
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
+    /// Where the value of a key stands, if it is there.
+    pub(super) fn place_of(&self, key: &str) -> Option<Place> {
+        let value = self.table.get(key)?;
+        Some(Place { offset: value.span().start, path: self.place.path.key(key) })
     }
 
     /// Reports a fault of something in the table.
@@ -159,7 +163,7 @@ impl<'a> Table<'a> {
         let Some((value, place)) = self.value(key) else { return (Vec::new(), Ok(())) };
         let DeValue::Array(array) = value.get_ref() else {
             let what = describe(value.get_ref());
-            let message = format!("must be an array of tables, each headed [[{}]], is {what}", place.path);
+            let message = format!("must be an array of tables, each headed [[{}]], is {what}", place.path.schema());
             return (Vec::new(), Err(self.faults.report(&place, message)));
         };
         let mut complete = Ok(());
@@ -189,7 +193,10 @@ impl<'a> Table<'a> {
             }
             let hint = match nearest(name, self.known.iter().copied()) {
                 Some(known) => format!("unknown key; did you mean `{known}`?"),
-                None => format!("unknown key; known here are {}", enumerate(&self.known)),
+                None if self.known.len() <= WORTH_LISTING => {
+                    format!("unknown key; known here are {}", enumerate(&self.known))
+                }
+                None => format!("unknown key; none of the {} that are known here is like it", self.known.len()),
             };
             let place = Place { offset: key.span().start, path: self.place.path.key(name) };
             let _ = self.faults.report(&place, hint);
@@ -268,14 +275,24 @@ pub(super) fn parse_document<'a>(source: &'a str, faults: &Collector) -> DeTable
     let (document, errors) = DeTable::parse_recoverable(source);
     for error in errors {
         let offset = error.span().map_or(0, |span| span.start);
-        let message = match error.message() {
-            "duplicate key" => "this key, or a table of this name, stands further up already",
-            quoted if quoted.starts_with("string values must be quoted") => "a text must stand in quotes: \"…\"",
-            other => other,
-        };
-        let _ = faults.syntax(offset, message);
+        let _ = faults.syntax(offset, in_plain_words(error.message()));
     }
     document.into_inner()
+}
+
+/// What the TOML parser says, as somebody would who knows what it is about.
+fn in_plain_words(message: &str) -> &str {
+    let (what, _) = message.split_once(", expected").unwrap_or((message, ""));
+    match what {
+        "duplicate key" => "this key, or a table of this name, stands further up already",
+        "string values must be quoted" => "a text must stand in quotes: \"…\"",
+        "invalid basic string" => "the closing quote of a text is missing",
+        "missing comma between array elements" => "a comma is missing before this, or the closing ] of the array",
+        "unclosed array" => "the closing ] of the array is missing",
+        "unclosed table" => "the closing ] of the table's head is missing",
+        "unclosed array table" => "the closing ]] of the table's head is missing",
+        _ => message,
+    }
 }
 
 /// The place of a path that is not from the document, at its start.

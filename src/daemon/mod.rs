@@ -1,1 +1,36 @@
-//! Not written yet.
+//! raisd: the core, the operating system and everything that serves, wired together.
+//!
+//! ```text
+//!   thread "event-loop"                      tokio, two workers
+//!   ┌──────────────────────────┐  actions    executor ── netlink, scripts, announcer, test and load objects
+//!   │ Node::handle             │ ──────────▶ notifier ── journal, log, traps
+//!   │ sockets of all groups    │  snapshots  snmp_server, control, zones   (they read the published picture)
+//!   │ deadlines                │ ──────────▶ reload ── source, network, ports
+//!   └──────────────────────────┘ ◀────────── links, signals
+//!                                  news
+//! ```
+//!
+//! Only this module sees both [`Node`](rais_core::node::Node) and [`os`](crate::os); only the event loop calls
+//! `Node::handle`. Heartbeats leave from its thread, which nothing else can delay (G-69).
+
+mod announcer;
+mod control;
+mod event_loop;
+mod executor;
+mod figures;
+mod journal;
+mod links;
+mod log;
+mod notifier;
+mod objects;
+mod options;
+mod publish;
+mod reload;
+mod running;
+mod snmp_server;
+mod source;
+mod start;
+mod zones;
+
+pub use options::{Exit, LogFormat, Options};
+pub use start::main;

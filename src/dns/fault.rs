@@ -48,18 +48,31 @@ pub enum Fault {
     /// More text than anybody writes by hand.
     #[error("the header has {0} octets; at most {max} are read", max = super::MAX_HEADER)]
     TooLong(usize),
+    /// A carriage return, a null or the like, that nobody sees.
+    #[error("a control character")]
+    ControlCharacter,
     /// A parenthesis that is never closed.
     #[error("this parenthesis is never closed")]
     OpenParenthesis,
     /// A parenthesis within parentheses. BIND reads it, others refuse the zone.
     #[error("parentheses can not be nested")]
     NestedParenthesis,
+    /// A word that starts with `$` and is no directive at the start of a line, or an `@` at the start of a line while a
+    /// parenthesis is open. NSD takes either for something else.
+    #[error("a word can not start with '{0}' here")]
+    MisplacedSign(char),
     /// A closing parenthesis with no opening one.
     #[error("a closing parenthesis without an opening one")]
     ClosingParenthesis,
     /// A quote that is not closed on its line.
     #[error("a quote that is not closed on its line")]
     OpenQuote,
+    /// A quote right before or after a word. Servers read that differently.
+    #[error("there is no space between a quote and a word")]
+    TouchingQuote,
+    /// A `$ORIGIN` that is not absolute. NSD does not read it.
+    #[error("$ORIGIN needs an absolute name, with a final dot")]
+    RelativeOrigin,
     /// `$INCLUDE`, `$GENERATE` or something unknown. The included text goes into the header itself.
     #[error("{0} is not supported in a header: write its records here (a server does not read an included file again)")]
     Directive(String),
@@ -89,6 +102,11 @@ pub enum Fault {
     /// A class other than IN.
     #[error("class {0}; only IN can be served")]
     Class(String),
+    /// A name with an empty label or with a character that servers disagree on, such as the `@` of a mail address.
+    #[error(
+        "'{0}' is no name: use letters, digits, '-' and '_' between single dots (a mail address has a dot for its '@')"
+    )]
+    OddName(String),
     /// A record for a name that is not in the zone. Some servers ignore it, some refuse the zone.
     #[error("{0} is not in the zone")]
     OutOfZone(String),

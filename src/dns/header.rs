@@ -6,7 +6,7 @@
 mod lint;
 
 use super::fault::{Fault, Faults, HeaderFault};
-use super::lexer::{self, Entry, Fields};
+use super::lexer::{self, Entry, Fields, Token};
 use super::{MAX_HEADER, ZoneParams};
 use domain::base::iana::Class;
 use domain::base::name::{Name, ToName};
@@ -60,7 +60,7 @@ impl Header {
         if params.header.len() > MAX_HEADER {
             return Err(Fault::TooLong(params.header.len()).nowhere().into());
         }
-        let mut text = params.header.to_owned();
+        let mut text = params.header.replace("\r\n", "\n");
         if !text.ends_with('\n') {
             text.push('\n');
         }
@@ -72,6 +72,7 @@ impl Header {
         let soa = soa_numbers(&entries, &text)?;
         let records = records(&text, &entries, &origin)?;
         faults.extend(lint::without_ttl(&entries, &text));
+        faults.extend(lint::odd_words(&entries, &text));
         faults.extend(lint::records(&records, &origin, &owner));
         faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
         if faults.is_empty() { Ok((Self { text, origin, soa }, owner)) } else { Err(Faults(faults)) }
@@ -124,19 +125,19 @@ fn names(params: ZoneParams<'_>) -> Result<(ZoneName, ZoneName), HeaderFault> {
 
 fn unsupported(entry: &Entry, text: &str) -> Option<HeaderFault> {
     let directive = entry.directive(text)?;
-    let supported = ["$TTL", "$ORIGIN"].iter().any(|good| directive.eq_ignore_ascii_case(good));
-    (!supported).then(|| Fault::Directive(directive.to_owned()).on(entry.line))
-}
-
-fn is_soa(fields: &Fields<'_>, text: &str) -> bool {
-    text.get(fields.record_type.place.clone()).is_some_and(|word| word.eq_ignore_ascii_case("SOA"))
+    if directive.eq_ignore_ascii_case("$ORIGIN") {
+        let name = entry.tokens.get(1).and_then(|token| token.within(text));
+        let absolute = |name: &str| name.ends_with('.') && !name.ends_with("\\.") && !name.contains("..");
+        return name.is_some_and(|name| !absolute(name)).then(|| Fault::RelativeOrigin.on(entry.line));
+    }
+    (!directive.eq_ignore_ascii_case("$TTL")).then(|| Fault::Directive(directive.to_owned()).on(entry.line))
 }
 
 /// Finds the one SOA record, and in it the serial and the minimum.
 fn soa_numbers(entries: &[Entry], text: &str) -> Result<SoaNumbers, HeaderFault> {
     let mut found = entries.iter().filter(|entry| entry.directive(text).is_none()).filter_map(|entry| {
         let fields = entry.fields(text)?;
-        is_soa(&fields, text).then_some((entry.line, fields.data))
+        is_one_of(&["SOA"], &fields, text).then_some((entry.line, fields.data))
     });
     let (line, data) = found.next().ok_or(Fault::NoSoa.nowhere())?;
     if let Some((second, _)) = found.next() {
@@ -144,8 +145,7 @@ fn soa_numbers(entries: &[Entry], text: &str) -> Result<SoaNumbers, HeaderFault>
     }
     let no_numbers = || Fault::SoaNumbers.on(line);
     let [_mname, _rname, serial, _refresh, _retry, _expire, minimum] = data else { return Err(no_numbers()) };
-    let word = |place: &Range<usize>| text.get(place.clone()).unwrap_or_default();
-    let digits = word(&serial.place);
+    let digits = serial.within(text).unwrap_or_default();
     Ok(SoaNumbers {
         // `u32::from_str` would let "+1" pass.
         serial: Some(digits)
@@ -153,35 +153,67 @@ fn soa_numbers(entries: &[Entry], text: &str) -> Result<SoaNumbers, HeaderFault>
             .and_then(|digits| digits.parse().ok())
             .ok_or_else(no_numbers)?,
         serial_place: serial.place.clone(),
-        minimum: lexer::seconds(word(&minimum.place)).ok_or_else(no_numbers)?,
+        minimum: minimum.within(text).and_then(lexer::seconds).ok_or_else(no_numbers)?,
         minimum_place: minimum.place.clone(),
     })
 }
 
-/// The text with its times in plain seconds: servers read `1h`, the `domain` crate does not. Lines stay where they are.
-fn in_seconds(text: &str, entries: &[Entry]) -> String {
-    let mut numbers = Vec::new();
+/// Types whose data holds names.
+const WITH_NAMES: [&str; 13] =
+    ["SOA", "NS", "CNAME", "DNAME", "PTR", "MX", "SRV", "AFSDB", "HTTPS", "KX", "NAPTR", "RP", "SVCB"];
+
+fn is_one_of(types: &[&str], fields: &Fields<'_>, text: &str) -> bool {
+    fields.record_type.within(text).is_some_and(|word| types.iter().any(|name| word.eq_ignore_ascii_case(name)))
+}
+
+/// The entries in the words that the `domain` crate reads as servers do, one to a line: times in plain seconds, for `1h`;
+/// the origin for an `@` in data; single spaces and no comments, as its scanner panics on a text that ends in a blank.
+fn in_plain_words(text: &str, entries: &[Entry], origin: &ZoneName) -> String {
+    let mut origin = format!("{origin}.");
+    let mut plain = String::with_capacity(text.len());
     for entry in entries {
-        let times: Vec<_> = match (entry.directive(text), entry.fields(text)) {
-            (Some(directive), _) if directive.eq_ignore_ascii_case("$TTL") => entry.tokens.iter().skip(1).collect(),
-            (None, Some(fields)) => {
-                let timers = if is_soa(&fields, text) { fields.data.get(3..).unwrap_or_default() } else { &[] };
-                fields.ttl.into_iter().chain(timers).collect()
+        let fields = entry.fields(text);
+        let mut times: Vec<&Token> = Vec::new();
+        let mut has_names = false;
+        match (entry.directive(text), &fields) {
+            (Some(directive), _) => {
+                let argument = entry.tokens.get(1);
+                if directive.eq_ignore_ascii_case("$TTL") {
+                    times.extend(argument);
+                } else if let Some(name) = argument.and_then(|token| token.within(text)) {
+                    name.clone_into(&mut origin);
+                }
             }
-            _ => Vec::new(),
-        };
-        for token in times {
-            let seconds = text.get(token.place.clone()).and_then(lexer::seconds);
-            numbers.extend(seconds.map(|seconds| (token.place.clone(), seconds.to_string())));
+            (None, Some(fields)) => {
+                times.extend(fields.ttl);
+                if is_one_of(&["SOA"], fields, text) {
+                    times.extend(fields.data.iter().skip(3));
+                }
+                has_names = is_one_of(&WITH_NAMES, fields, text);
+            }
+            (None, None) => {}
         }
+        for (index, token) in entry.tokens.iter().enumerate() {
+            if index > 0 || !entry.at_margin {
+                plain.push(' ');
+            }
+            let word = token.within(text).unwrap_or_default();
+            let seconds = lexer::seconds(word).filter(|_| times.contains(&token));
+            match (word, seconds) {
+                (_, Some(seconds)) => plain.push_str(&seconds.to_string()),
+                ("@", None) if has_names && index > 0 => plain.push_str(&origin),
+                (word, None) => plain.push_str(word),
+            }
+        }
+        plain.push('\n');
     }
-    replaced(text, &numbers)
+    plain
 }
 
 /// Reads the records as a server would.
 fn records(text: &str, entries: &[Entry], origin: &ZoneName) -> Result<Vec<Located>, HeaderFault> {
     // Mixed classes are let in here to be told by their names there.
-    let mut zone_file = Zonefile::from(in_seconds(text, entries).as_str()).allow_invalid();
+    let mut zone_file = Zonefile::from(in_plain_words(text, entries, origin).as_str()).allow_invalid();
     zone_file.set_origin(origin.to_bytes());
     zone_file.set_default_class(Class::IN);
     let mut lines = entries.iter().filter(|entry| entry.directive(text).is_none()).map(|entry| entry.line);

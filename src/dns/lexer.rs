@@ -37,10 +37,17 @@ pub(super) struct Fields<'a> {
     pub(super) data: &'a [Token],
 }
 
+impl Token {
+    /// The token's text.
+    pub(super) fn within<'t>(&self, text: &'t str) -> Option<&'t str> {
+        text.get(self.place.clone())
+    }
+}
+
 impl Entry {
     /// The directive's word, if it is one: `$TTL`.
     pub(super) fn directive<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let word = text.get(self.tokens.first()?.place.clone())?;
+        let word = self.tokens.first()?.within(text)?;
         (self.at_margin && word.starts_with('$')).then_some(word)
     }
 
@@ -50,7 +57,7 @@ impl Entry {
         let mut rest = self.tokens.get(usize::from(self.at_margin)..)?;
         loop {
             let (token, data) = rest.split_first()?;
-            let word = text.get(token.place.clone())?;
+            let word = token.within(text)?;
             if class.is_none() && is_class(word) {
                 class = Some(token);
             } else if ttl.is_none() && seconds(word).is_some() {
@@ -100,9 +107,15 @@ pub(super) fn seconds(word: &str) -> Option<u32> {
 /// The entries of a text.
 ///
 /// # Errors
-/// A quote or parenthesis that is not closed, or one too many.
+/// A quote or parenthesis that is not closed, or one too many; a control character, of which the `domain` crate does not
+/// survive a carriage return at the end.
 pub(super) fn entries(text: &str) -> Result<Vec<Entry>, HeaderFault> {
-    Lexer { text: text.as_bytes(), at: 0, line: 1, opened: None, at_margin: true, entry: None, done: Vec::new() }.run()
+    let is_bad = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if let Some((index, _)) = text.split('\n').enumerate().find(|(_, line)| line.contains(is_bad)) {
+        return Err(Fault::ControlCharacter.on(index + 1));
+    }
+    let text = text.as_bytes();
+    Lexer { text, at: 0, line: 1, opened: None, at_margin: true, token_end: None, entry: None, done: Vec::new() }.run()
 }
 
 struct Lexer<'a> {
@@ -113,6 +126,8 @@ struct Lexer<'a> {
     opened: Option<usize>,
     /// Nothing but the margin was seen on this line.
     at_margin: bool,
+    /// Where the last token ended: another one does not start there.
+    token_end: Option<usize>,
     entry: Option<Entry>,
     done: Vec<Entry>,
 }
@@ -122,7 +137,7 @@ impl Lexer<'_> {
         while let Some(octet) = self.text.get(self.at).copied() {
             match octet {
                 b'\n' => self.end_line(),
-                b' ' | b'\t' | b'\r' => self.at += 1,
+                b' ' | b'\t' => self.at += 1,
                 b';' => {
                     while self.text.get(self.at).is_some_and(|octet| *octet != b'\n') {
                         self.at += 1;
@@ -138,6 +153,9 @@ impl Lexer<'_> {
                     self.opened.take().ok_or(Fault::ClosingParenthesis.on(self.line))?;
                     self.at += 1;
                 }
+                _ if self.token_end == Some(self.at) => return Err(Fault::TouchingQuote.on(self.line)),
+                b'@' if self.at_margin && self.opened.is_some() => return Err(Fault::MisplacedSign('@').on(self.line)),
+                b'$' if !self.at_margin || self.opened.is_some() => return Err(Fault::MisplacedSign('$').on(self.line)),
                 b'"' => self.quoted()?,
                 _ => self.word(),
             }
@@ -178,7 +196,7 @@ impl Lexer<'_> {
         let start = self.at;
         while let Some(octet) = self.text.get(self.at) {
             match octet {
-                b'\n' | b' ' | b'\t' | b'\r' | b';' | b'(' | b')' | b'"' => break,
+                b'\n' | b' ' | b'\t' | b';' | b'(' | b')' | b'"' => break,
                 b'\\' if self.text.get(self.at + 1).is_some_and(|escaped| *escaped != b'\n') => self.at += 2,
                 _ => self.at += 1,
             }
@@ -188,6 +206,7 @@ impl Lexer<'_> {
 
     fn token(&mut self, start: usize) {
         let token = Token { place: start..self.at.min(self.text.len()), line: self.line };
+        self.token_end = Some(self.at);
         let fresh = || Entry { line: self.line, at_margin: self.at_margin, tokens: Vec::new() };
         self.entry.get_or_insert_with(fresh).tokens.push(token);
     }
@@ -212,11 +231,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_open_is_told_with_its_line() {
+    fn what_no_server_reads_is_told_with_its_line() {
         let table = [
             ("a\nb ( c\nd\n", Fault::OpenParenthesis, 2),
             ("a ( b\n( c ) )", Fault::NestedParenthesis, 2),
             ("a\nb ) c", Fault::ClosingParenthesis, 2),
+            ("a (\n$b )", Fault::MisplacedSign('$'), 2),
+            ("a (\n@ )", Fault::MisplacedSign('@'), 2),
+            ("a\n b $c", Fault::MisplacedSign('$'), 2),
+            ("a b\"c\"", Fault::TouchingQuote, 1),
+            ("a\n\"b\"\"c\"", Fault::TouchingQuote, 2),
+            ("a\nb\r", Fault::ControlCharacter, 2),
             ("a\n\nb \"c\nd\"", Fault::OpenQuote, 3),
             ("a \"c\\", Fault::OpenQuote, 1),
         ];

@@ -182,11 +182,28 @@ fn after_good_start() -> Vec<(&'static str, Vec<HeaderFault>)> {
     let web = "web.www.example.net";
     let dot =
         |written: &str| Fault::FinalDot { written: written.to_owned(), meaning: format!("{written}.www.example.net") };
+    let both = |name: &str| Fault::CnameAndMore(name.to_owned());
+    let odd = |name: &str| Fault::OddName(name.to_owned());
     let twice = Fault::Twice { owner: "a.www.example.net".to_owned(), record_type: "A".to_owned(), first: 3 };
     let mixed = Fault::MixedTtl { owner: "a.www.example.net".to_owned(), record_type: "A".to_owned() };
     vec![
         ("$INCLUDE other", vec![Fault::Directive("$INCLUDE".to_owned()).on(3)]),
         ("\n$include other", vec![Fault::Directive("$include".to_owned()).on(4)]),
+        ("$ORIGIN relative", vec![Fault::RelativeOrigin.on(3)]),
+        ("a 60 \\TXT x", vec![odd("\\TXT").on(3)]),
+        ("a 60 TXT x @", vec![odd("@").on(3)]),
+        ("a 60 TXT \"@\"", vec![]),
+        ("a\\.b 60 TXT x", vec![odd("a\\.b").on(3)]),
+        ("$ORIGIN a..www.example.net.", vec![Fault::RelativeOrigin.on(3)]),
+        ("a@b 60 TXT x", vec![odd("a@b.www.example.net").on(3)]),
+        ("a 60 MX 10 mail@example.org.", vec![odd("mail@example.org").on(3)]),
+        ("a 60 MX 10 $mail", vec![Fault::MisplacedSign('$').on(3)]),
+        ("a..b 60 TXT x", vec![odd("a..b").on(3)]),
+        ("a 60 NS b..", vec![odd("b..").on(3)]),
+        ("a 60 AAAA 2001\\:db8::1", vec![odd("2001\\:db8::1").on(3)]),
+        ("$ORIGIN b.www.example.net.\na 60 MX 10 @\nc 60 CNAME @", vec![]),
+        ("$ORIGIN b.www.example.net.\n@ 60 CNAME @\n@ 60 TXT x", vec![both("b.www.example.net").on(5)]),
+        ("a 60 TXT a..b .x @$", vec![]),
         ("$GENERATE 1-9 a$ A 192.0.2.$", vec![Fault::Directive("$GENERATE".to_owned()).on(3)]),
         ("@ 60 SOA a. b. 1 2 3 4 5", vec![Fault::SecondSoa(1).on(3)]),
         ("web 60 CNAME elsewhere.example.", vec![clash(web, "CNAME").on(3)]),

@@ -6,7 +6,10 @@
 //! kernel?".
 
 pub mod announce;
+pub mod bundle;
 pub mod clock;
+pub mod datagram;
+pub mod executables;
 pub mod load;
 pub mod multicast;
 pub mod netlink;
@@ -14,6 +17,8 @@ pub mod network;
 pub mod probe;
 pub mod process;
 pub mod script;
+pub mod serial;
 pub mod signals;
 pub mod store;
 pub mod unix_socket;
+pub mod wait;

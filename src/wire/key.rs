@@ -8,6 +8,7 @@ use hmac::digest::generic_array::GenericArray;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::fmt;
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -80,6 +81,15 @@ impl Key {
         <Hmac<Sha256> as KeyInit>::new(GenericArray::from_slice(&*block))
     }
 }
+
+/// In constant time: a reload compares keys, and its time must not tell how much of one was guessed.
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Key {}
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,11 +15,14 @@ mod packages;
 mod programs;
 mod progress;
 mod root;
+mod smoke;
 
 use crate::prerequisites::{self, Tool};
+use crate::vm::Boot;
 use anyhow::{Context, Result, bail};
 use packages::Unpacked;
 use progress::{Progress, human, run as run_program};
+pub use smoke::smoke_test;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +44,9 @@ pub struct Args {
     /// Assemble the image twice and compare the bytes.
     #[arg(long)]
     check_reproducible: bool,
+    /// Boot the image by BIOS, by UEFI and directly, cut its power and press its power button.
+    #[arg(long)]
+    check_boot: bool,
     /// Write image/packages.lock anew from what the mirror has now, and build nothing.
     #[arg(long)]
     update_lock: bool,
@@ -140,6 +146,9 @@ pub fn run(args: &Args) -> Result<()> {
             _ => bail!("two builds differ: {hashes:?}"),
         }
     }
+    if args.check_boot {
+        smoke::smoke_test(&image)?;
+    }
     Ok(())
 }
 
@@ -228,6 +237,17 @@ pub fn build(request: &Request) -> Result<Image> {
 }
 
 impl Image {
+    /// How a box boots this image without firmware, with this disk of its own.
+    #[must_use]
+    pub fn direct_boot(&self, disk: &Path) -> Boot {
+        Boot::Direct {
+            kernel: self.kernel.clone(),
+            initrd: self.initrd.clone(),
+            command_line: self.command_line.clone(),
+            disk: disk.into(),
+        }
+    }
+
     /// Writes a disk for one box to `to`: this image with the box's own configuration bundle.
     ///
     /// # Errors

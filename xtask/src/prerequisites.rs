@@ -60,6 +60,8 @@ tools! {
     SMILINT = "smilint" in "smitools";
     // Names and signatures.
     NAMED_CHECKZONE = "named-checkzone" in "bind9-utils";
+    NSD_CHECKZONE = "nsd-checkzone" in "nsd";
+    KZONECHECK = "kzonecheck" in "knot-dnssecutils";
     SSH_KEYGEN = "ssh-keygen" in "openssh-client";
 }
 

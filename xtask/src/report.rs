@@ -76,11 +76,8 @@ impl Checks {
 
     /// One expectation.
     pub fn check(&mut self, what: &str, expected: &str, seen: &str, passed: bool) {
-        let verdict = if passed { good("ok") } else { bad("FAILED") };
-        println!("    {what:<44}{expected:>12}{seen:>11}  {verdict}");
-        if passed {
-            self.passed += 1;
-        } else {
+        self.line(what, expected, seen, passed);
+        if !passed {
             self.failed.push(format!("step {}: {what}: expected {expected}, seen {seen}", self.step));
         }
     }
@@ -90,15 +87,19 @@ impl Checks {
         self.check(what, &format!("≤ {}", duration(bound)), &duration(seen), seen <= bound);
     }
 
-    /// An expectation that something is so.
+    /// An expectation that something is so; if not, why.
     pub fn holds(&mut self, what: &str, result: Result<(), String>) {
-        match result {
-            Ok(()) => self.check(what, "", "", true),
-            Err(why) => {
-                self.check(what, "", "", false);
-                println!("      {}", bad(&why));
-            }
+        self.line(what, "", "", result.is_ok());
+        if let Err(why) = result {
+            println!("      {}", bad(&why));
+            self.failed.push(format!("step {}: {what}: {why}", self.step));
         }
+    }
+
+    fn line(&mut self, what: &str, expected: &str, seen: &str, passed: bool) {
+        let verdict = if passed { good("ok") } else { bad("FAILED") };
+        println!("    {what:<44}{expected:>12}{seen:>11}  {verdict}");
+        self.passed += usize::from(passed);
     }
 
     /// A line that explains, without a verdict.

@@ -5,7 +5,7 @@
 
 use crate::prerequisites::{self, Tool};
 use crate::report::{bad, duration, faint, good, strong};
-use crate::{cargo, interrupt, tidy};
+use crate::{cargo, image, interrupt, tidy, vm};
 use anyhow::{Context, Result, bail, ensure};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,10 +13,22 @@ use std::time::{Duration, Instant};
 /// Histories of the simulation; `--quick` runs a tenth.
 const HISTORIES: u32 = 20_000;
 
+/// Programs that the unit and integration tests hold our work against.
+const TEST_TOOLS: &[Tool] = &[
+    Tool::IP,
+    Tool::SSH_KEYGEN,
+    Tool::SNMPWALK,
+    Tool::SNMPTRAPD,
+    Tool::SMILINT,
+    Tool::NAMED_CHECKZONE,
+    Tool::NSD_CHECKZONE,
+    Tool::KZONECHECK,
+];
+
 /// Options.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Leave out the image test, and run a tenth of the simulated histories.
+    /// Leave out the image's stages, and run a tenth of the simulated histories.
     #[arg(long)]
     quick: bool,
     /// Only this stage; may be given more than once.
@@ -46,18 +58,22 @@ enum Outcome {
 }
 
 /// Cheap failures first; what builds on the same artefacts stands together.
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     Stage { name: "house", what: "arrows, first lines, lengths, leftovers", tools: &[], run: house },
     Stage { name: "format", what: "rustfmt", tools: &[], run: format },
     Stage { name: "mib", what: "smilint -l 6 says nothing", tools: &[Tool::SMILINT], run: mib },
     Stage { name: "licences", what: "cargo-deny: licences, bans, sources", tools: &[], run: licences },
     Stage { name: "no-std", what: "the core links where there is no std", tools: &[], run: no_std },
     Stage { name: "lints", what: "clippy, every warning an error", tools: &[], run: lints },
-    Stage { name: "tests", what: "unit and integration tests", tools: crate::up::TOOLS, run: tests },
+    Stage { name: "tests", what: "unit and integration tests", tools: TEST_TOOLS, run: tests },
     Stage { name: "simulation", what: "seeded histories of whole groups", tools: &[], run: simulation },
     Stage { name: "namespaces", what: "the demo, boxes in namespaces", tools: crate::up::TOOLS, run: namespaces },
-    Stage { name: "image", what: "the demo, the image in three VMs", tools: crate::up::TOOLS, run: image },
+    Stage { name: "boot", what: "the image boots by BIOS, by UEFI, directly", tools: &vm::TOOLS, run: boot },
+    Stage { name: "image", what: "the demo, the image in three VMs", tools: crate::up::TOOLS, run: boxes },
 ];
+
+/// What `--quick` leaves out.
+const SLOW: [&str; 2] = ["boot", "image"];
 
 /// Runs it.
 pub fn run(args: &Args) -> Result<()> {
@@ -65,7 +81,7 @@ pub fn run(args: &Args) -> Result<()> {
     let chosen: Vec<&Stage> = STAGES
         .iter()
         .filter(|stage| args.only.is_empty() || args.only.iter().any(|name| name == stage.name))
-        .filter(|stage| !(args.quick && args.only.is_empty() && stage.name == "image"))
+        .filter(|stage| !(args.quick && args.only.is_empty() && SLOW.contains(&stage.name)))
         .collect();
     let tools: Vec<Tool> = chosen.iter().flat_map(|stage| stage.tools.iter().copied()).collect();
     prerequisites::ensure(&tools)?;
@@ -174,7 +190,21 @@ fn namespaces(_: &Args) -> Result<Outcome> {
     run_command(ourselves()?.args(["up", "--demo", "--netns"]))
 }
 
-fn image(_: &Args) -> Result<Outcome> {
+/// The image as it is published, with real hardware's kernel.
+fn boot(_: &Args) -> Result<Outcome> {
+    let image = image::build(&image::Request {
+        kernel: image::Kernel::Full,
+        config: None,
+        keyring: None,
+        out: cargo::repository().join("target/image"),
+        publish: true,
+        quiet: false,
+    })?;
+    image::smoke_test(&image)?;
+    Ok(Outcome::Passed(String::from("each also after a power cut")))
+}
+
+fn boxes(_: &Args) -> Result<Outcome> {
     run_command(ourselves()?.args(["up", "--demo"]))
 }
 

@@ -1,10 +1,11 @@
 //! `cargo xtask up`: the main job. Boxes, a client, and everything an engineer wants to try, from a bare clone.
 
-use crate::lab::{BOXES, COMMUNITY, Lab, MIB, Mode, Plan, Programs, Trap};
+use crate::lab::{self, BOXES, BootBy, COMMUNITY, Firmware, Lab, MIB, Mode, Plan, Signing, Tools, Trap, remove_stale};
 use crate::prerequisites::{self, Tool};
 use crate::report::{self, step};
-use crate::{cargo, demo, interrupt};
-use anyhow::{Context, Result, bail, ensure};
+use crate::{cargo, demo, image, interrupt, vm};
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long boxes may take until every service address is served. Generous for VMs under emulation on a busy machine.
@@ -24,6 +25,9 @@ pub struct Args {
     /// Boxes are raisd processes in network namespaces instead of virtual machines: up in seconds.
     #[arg(long)]
     pub netns: bool,
+    /// How virtual machines come to their kernel.
+    #[arg(long, value_enum, default_value_t = BootBy::Bios, conflicts_with = "netns")]
+    pub boot: BootBy,
     /// How many boxes.
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub boxes: usize,
@@ -40,12 +44,18 @@ pub fn run(args: &Args) -> Result<()> {
     let mode = if args.netns { Mode::Namespaces } else { Mode::Machines };
     interrupt::catch()?;
     prerequisites::ensure(TOOLS)?;
-    let programs = build(mode)?;
+    if mode == Mode::Machines {
+        prerequisites::ensure(&vm::TOOLS)?;
+    }
+    remove_stale()?;
+    // Outlives the lab: the keys are wanted before there is one, for the image trusts them.
+    let keys = lab::directory()?;
+    let tools = build(mode, args, keys.path())?;
 
     let plan = Plan::new(mode, args.boxes);
     let what = if args.netns { "namespaces" } else { "virtual machines" };
     let mut lab =
-        step(&format!("starting {} boxes as {what}", args.boxes), || Lab::start(plan, programs, &cargo::repository()))?;
+        step(&format!("starting {} boxes as {what}", args.boxes), || Lab::start(plan, tools, &cargo::repository()))?;
     let result = at_work(&mut lab, args);
     if result.is_err() && !interrupt::happened() {
         keep_evidence(&lab);
@@ -57,14 +67,29 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Builds what the boxes run.
-fn build(mode: Mode) -> Result<Programs> {
-    let built = cargo::build(&["--package", "rais"], &["raisd", "raisctl"])?;
-    let [raisd, raisctl] = <[_; 2]>::try_from(built).ok().context("two programs")?;
-    if mode == Mode::Machines {
-        bail!("virtual machines are not wired up yet");
+/// Builds what the boxes run and what operates them.
+fn build(mode: Mode, args: &Args, keys: &Path) -> Result<Tools> {
+    let signing = Signing::create(keys)?;
+    match mode {
+        Mode::Namespaces => {
+            let built = cargo::build(&["--package", "rais"], &["raisd", "raisctl"])?;
+            let [raisd, raisctl] = <[_; 2]>::try_from(built).ok().context("two programs")?;
+            Ok(Tools { firmware: Firmware::Raisd(raisd), raisctl, signing })
+        }
+        Mode::Machines => {
+            let built = cargo::build(&["--package", "rais"], &["raisctl"])?;
+            let [raisctl] = <[_; 1]>::try_from(built).ok().context("one program")?;
+            let image = image::build(&image::Request {
+                kernel: image::Kernel::Cloud,
+                config: None,
+                keyring: Some(signing.keyring.clone()),
+                out: cargo::repository().join("target/lab-image"),
+                publish: false,
+                quiet: false,
+            })?;
+            Ok(Tools { firmware: Firmware::Image(image, args.boot), raisctl, signing })
+        }
     }
-    Ok(Programs { raisd, raisctl })
 }
 
 /// From boxes that were just turned on to the end.
@@ -100,9 +125,9 @@ fn hold(lab: &mut Lab) -> Result<()> {
 
 /// What a person may type in another terminal.
 fn commands(lab: &Lab) -> String {
-    let poll = |program: &str, what: &str| {
+    let poll = |program: &str, options: &str, what: &str| {
         format!(
-            "ip netns exec {} {program} -v2c -c {COMMUNITY} \\\n    -M {} -m {MIB} \\\n    {} {what}",
+            "ip netns exec {} {program} -v2c -c {COMMUNITY}{options} \\\n    -M {} -m {MIB} \\\n    {} {what}",
             lab.client(),
             lab.mibs.path(),
             lab.plan.boxes[0].lan_v4()
@@ -114,8 +139,8 @@ fn commands(lab: &Lab) -> String {
     [
         report::strong("From another terminal:"),
         format!("ip netns exec {} ping {}", lab.client(), lab.plan.services[0].address),
-        poll("snmpwalk", "raisAddressTable"),
-        poll("snmptable", "-Ci -Cw 80 raisHostTable"),
+        poll("snmpwalk", "", "raisAddressTable"),
+        poll("snmptable", " -Ci -Cw 80", "raisHostTable"),
         ctl("status --watch"),
         ctl("quiesce"),
         String::new(),
@@ -123,19 +148,20 @@ fn commands(lab: &Lab) -> String {
     .join("\n")
 }
 
-/// One notification in a line or two of 80 columns.
-pub fn describe(lab: &Lab, trap: &Trap) -> String {
-    let from = trap.from.map_or("a stranger", |index| &lab.plan.boxes[index].name);
-    let mut text = format!("{} {}", report::faint(from), report::strong(&trap.name));
-    let mut column = from.len() + 1 + trap.name.len();
-    for (name, value) in &trap.varbinds {
-        let item = format!("{name} = {value}");
+/// One notification: its name and what it says in words, then its other varbinds, in 80 columns.
+fn describe(lab: &Lab, trap: &Trap) -> String {
+    let sender = trap.from.map_or("a stranger", |index| &lab.plan.boxes[index].name);
+    let in_words = trap.varbinds.iter().find(|(name, _)| name.starts_with("raisNotifyText"));
+    let mut text = format!("{}  {}", report::strong(&trap.name), in_words.map_or(sender, |(_, words)| words));
+    let mut column = report::WIDTH;
+    for (name, value) in trap.varbinds.iter().filter(|varbind| Some(*varbind) != in_words) {
+        let item = format!("{}={value}", name.trim_end_matches(".0"));
         if column + 2 + item.len() > report::WIDTH {
-            text.push_str("\n   ");
-            column = 3;
+            text.push_str("\n  ");
+            column = 2;
         }
         text.push_str("  ");
-        text.push_str(&item);
+        text.push_str(&report::faint(&item));
         column += 2 + item.len();
     }
     text

@@ -38,13 +38,12 @@ pub fn table(lab: &Lab, index: usize, table: &Table) -> Result<usize> {
     Ok(rows.len())
 }
 
-/// The address table as a person would print it, in 80 columns.
+/// Some columns of the host table as a person would print them, in 80 columns.
 pub fn shown(lab: &Lab, index: usize) -> Result<String> {
-    let mut text = String::new();
-    for column in ["raisAddressState", "raisAddressServerName"] {
-        text.push_str(&lab.poll(index, "snmpwalk", &["-Os"], column)?);
-    }
-    Ok(text)
+    ["raisHostName", "raisHostState", "raisHostServed"]
+        .iter()
+        .map(|column| lab.poll(index, "snmpwalk", &["-Os"], column))
+        .collect()
 }
 
 /// The rows in a walk: the index parts of one column's instances.

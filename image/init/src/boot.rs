@@ -47,11 +47,11 @@ pub(crate) fn boot() -> ExitCode {
     let active = data::active_configuration();
     let slot = command_line.slot.unwrap_or_else(|| "unknown".into());
     let configuration = active.as_ref().map_or("none".into(), |(generation, _)| generation.to_string());
+    keys::listen();
     let mut supervisor = Supervisor::new(active.map(|(_, directory)| directory), watchdog);
     let raisd = supervisor.pid().map_or("not running".into(), |pid| format!("pid {pid}"));
     console::say(&format!("ready: slot {slot}, data {data}, configuration {configuration}, raisd {raisd}"));
 
-    keys::listen();
     let configured = supervisor.pid().is_some() || configuration != "none";
     status::keep_showing(status::Box { version, slot, data, configured });
     let how = supervisor.watch().unwrap_or_else(|error| {

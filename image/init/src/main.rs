@@ -1,6 +1,6 @@
 //! PID 1 of the rais appliance: everything between the kernel and raisd.
 //!
-//! One program, two lives. As `/init` of the initramfs it mounts the root, which travels in the initramfs as a
+//! One program, two lives (and a side job: as `/sbin/modprobe` the kernel asks it for modules). As `/init` of the initramfs it mounts the root, which travels in the initramfs as a
 //! compressed file, and executes itself there. As `/sbin/rais-init` it mounts, loads drivers, finds and repairs the data
 //! partition, starts raisd and watches over it until the box is shut down (appliance.md A-2).
 //!
@@ -39,6 +39,12 @@ mod watchdog;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args();
+    if arguments.next().is_some_and(|program| program.ends_with("/modprobe")) {
+        // The kernel: `modprobe -q -- name`.
+        let loaded = arguments.next_back().map(|name| modules::load_on_demand(&name));
+        return if matches!(loaded, Some(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     if std::process::id() != 1 {
         eprintln!("rais-init is the first process of a rais box and does nothing else");
         return ExitCode::FAILURE;

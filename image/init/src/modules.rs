@@ -13,6 +13,8 @@ const DIRECTORY: &str = "/lib/rais/modules";
 const ALWAYS: &str = "/lib/rais/always";
 const COLDPLUG: &str = "/lib/rais/coldplug";
 
+const ON_DEMAND: &str = "/lib/rais/on-demand";
+
 /// Rounds of coldplugging: a bus driver shows new devices, whose drivers may show more. PCI, virtio, SCSI, disk: four.
 const ROUNDS: usize = 6;
 
@@ -32,9 +34,19 @@ pub(crate) fn load_always() {
     }
 }
 
-/// Loads a module no device asks for, by its file's name.
+/// Loads what goes by this name or alias, if the image offers it: the kernel or a program of ours asked for it.
+///
+/// # Errors
+/// Nothing goes by this name, or the kernel refused the module.
 pub(crate) fn load_on_demand(name: &str) -> io::Result<()> {
-    load(&Path::new(DIRECTORY).join(name))
+    let table = fs::read_to_string(ON_DEMAND)?;
+    // The kernel takes '-' and '_' in a module's name for the same.
+    let plain = name.replace('-', "_");
+    let mut lines = table.lines().filter_map(|line| line.split_once(' '));
+    let Some((_, files)) = lines.find(|(pattern, _)| *pattern == plain || glob::matches(pattern, name)) else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    files.split(' ').try_for_each(|file| load(&Path::new(DIRECTORY).join(file)))
 }
 
 /// Loads the drivers of all devices that are there; returns how many modules the devices asked for.

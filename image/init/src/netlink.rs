@@ -137,7 +137,7 @@ mod tests {
         datagram.extend(message(DONE, 2, &[0; 4]));
         let expected = [Message::Address(&address(Some(1))[..]), Message::Answer(95), Message::End];
         assert_eq!(messages(&datagram), expected);
-        assert_eq!(messages(&datagram[..40]), []);
+        assert_eq!(messages(&datagram[..39]), [], "cut short");
         assert_eq!(messages(&[0; 64]), []);
     }
 }

@@ -20,7 +20,7 @@ impl Watchdog {
     /// Arms the box's watchdog.
     pub(crate) fn arm() -> io::Result<Self> {
         if !Path::new(DEVICE).exists() {
-            modules::load_on_demand("softdog.ko")?;
+            modules::load_on_demand("softdog")?;
         }
         let device = File::options().write(true).open(DEVICE)?;
         let mut timeout = TIMEOUT_S;

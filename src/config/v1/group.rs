@@ -11,7 +11,7 @@ use crate::config::model::{Group, Script};
 use crate::config::network_values::{multicast_address, service_address};
 use crate::config::provenance::Digest;
 use crate::config::reader::{List, Table};
-use crate::config::secret::Key;
+use crate::config::secret::{Key, KeyId};
 use crate::config::values::{bundle_path, check_bundle_path, integer, name, quote, text, word};
 use rais_core::address::{GroupName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use rais_core::params::{Choice, Control, Failback, GroupParams, MAX_ADDRESSES};
@@ -31,6 +31,7 @@ const MAX_KEYS: usize = 8;
 const MAX_GROUP_TESTS: usize = 64;
 const DEFAULT_HIGH: u32 = 800;
 const DEFAULT_LOW: u32 = 600;
+const NO_KEY: &str = "needs at least one key: every message is authenticated";
 const CHOICES: &[(&str, Choice)] = &[("balanced", Choice::Balanced), ("random", Choice::Random)];
 
 /// `[[group]]` as the file has it.
@@ -115,6 +116,7 @@ impl GroupEntry {
         let send_key = self.send_key(faults);
         let addresses = self.addresses(faults);
 
+        // Everything has been looked at, and every fault reported; only now may the first of them end it.
         let (high_water_mark, low_water_mark) = marks?;
         let (preferred_addresses, pool_addresses) = addresses?;
         let (timing, control) = (timing?, control?);
@@ -127,6 +129,7 @@ impl GroupEntry {
         let mut params = GroupParams {
             id,
             control,
+            service_interface: service_interface.clone()?,
             digest: 0,
             preferred_addresses,
             pool_addresses,
@@ -200,16 +203,16 @@ impl GroupEntry {
         Ok((of(preferred?), of(pool?)))
     }
 
-    fn keys(&self, files: &Files, faults: &Collector) -> Checked<BTreeMap<u8, Key>> {
+    fn keys(&self, files: &Files, faults: &Collector) -> Checked<BTreeMap<KeyId, Key>> {
         let (entries, place) = self.keys.as_ref().map_err(|why| *why)?;
         if entries.is_empty() {
-            return Err(faults.report(place, "needs at least one key: every message is authenticated"));
+            return Err(faults.report(place, NO_KEY));
         }
         let ids: Vec<_> = entries.iter().filter_map(|key| key.id.clone().ok()).collect();
         let unique = no_twice(&List { good: ids, complete: Ok(()) }, "key id", faults);
         let read = |key: &KeyEntry| {
             let content = key.file.clone().and_then(|path| files.secret(&path, Key::from_hex));
-            Ok((key.id.clone()?.value, content?))
+            Ok((KeyId(key.id.clone()?.value), content?))
         };
         let keys = super::all(entries.iter().map(read).collect())?;
         unique?;
@@ -217,16 +220,17 @@ impl GroupEntry {
     }
 
     /// The key to send with; where there is only one, it need not be said.
-    fn send_key(&self, faults: &Collector) -> Checked<u8> {
-        let (entries, _) = self.keys.as_ref().map_err(|why| *why)?;
+    fn send_key(&self, faults: &Collector) -> Checked<KeyId> {
+        let (entries, place) = self.keys.as_ref().map_err(|why| *why)?;
         let ids = super::all(entries.iter().map(|key| key.id.clone()).collect());
         match (self.send_key.clone()?, ids?.as_slice()) {
-            (None, [only]) => Ok(only.value),
+            (None, [only]) => Ok(KeyId(only.value)),
+            (None, []) => Err(faults.report(place, NO_KEY)),
             (None, _) => {
                 let place = Place { offset: self.place.offset, path: self.place.path.key("send_key") };
                 Err(faults.report_whole(&place, "is missing: there are several keys, say which one sends"))
             }
-            (Some(send), ids) if ids.iter().any(|id| id.value == send.value) => Ok(send.value),
+            (Some(send), ids) if ids.iter().any(|id| id.value == send.value) => Ok(KeyId(send.value)),
             (Some(send), _) => Err(faults.report_whole(&send.place, format!("no key has the id {}", send.value))),
         }
     }
@@ -243,10 +247,7 @@ fn control_interfaces(table: &mut Table) -> Checked<List<InterfaceName>> {
 }
 
 fn keys(table: &mut Table) -> Checked<(Vec<KeyEntry>, Place)> {
-    let place = Place { offset: table.place().offset, path: table.place().path.key("keys") };
-    if !table.has("keys") {
-        return Err(table.missing("keys"));
-    }
+    let place = table.place_of("keys").ok_or_else(|| table.missing("keys"))?;
     let (keys, complete) = table.tables("keys", MAX_KEYS);
     let read = |mut key: Table| {
         let entry =
@@ -262,9 +263,12 @@ fn keys(table: &mut Table) -> Checked<(Vec<KeyEntry>, Place)> {
 /// An executable's path: absolute, or in the bundle.
 fn script_path(value: &toml::de::DeValue) -> Result<String, String> {
     text(|path| {
-        let inside = path.split('/').any(|name| name == "..");
-        if path.starts_with('/') && !inside && !path.ends_with('/') && !path.contains('\0') {
-            return Ok(path.to_owned());
+        if let Some(inside) = path.strip_prefix('/') {
+            let good = |name: &str| !name.is_empty() && name != "." && name != ".." && !name.contains('\0');
+            let plain = inside.split('/').all(good);
+            return plain.then(|| path.to_owned()).ok_or_else(|| {
+                format!("{} is not a plain path: every name in it must be there, and none be . or ..", quote(path))
+            });
         }
         check_bundle_path(path).map_err(|why| format!("{} {why}", quote(path)))?;
         Ok(path.to_owned())

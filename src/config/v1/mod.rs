@@ -18,7 +18,6 @@ use super::fault::{Checked, Collector, Faults, Place, Placed, Reported};
 use super::model::{Configuration, Forwarding};
 use super::provenance::Provenance;
 use super::reader::{self, Asked, Table};
-use super::secret::BadSecret;
 use super::values::{boolean, display_string, integer, name};
 use group::GroupEntry;
 use interface::{InterfaceEntry, RouteEntry};
@@ -27,6 +26,7 @@ use names::Names;
 use rais_core::address::HostName;
 use snmp::SnmpEntry;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use zone::ZoneEntry;
 
 /// The version of the format that this reads.
@@ -212,16 +212,16 @@ impl Files<'_> {
         self.files.0.get(&path.value).ok_or_else(|| self.report(&path.place, &path.value, "is not in the bundle"))
     }
 
-    /// A file that nobody but its owner may read.
-    fn secret<T>(&self, path: &Placed<String>, parse: impl Fn(&[u8]) -> Result<T, BadSecret>) -> Checked<T> {
+    /// A file that nobody but its owner may read, and what `parse` makes of the text in it.
+    fn secret<T, E: Display>(&self, path: &Placed<String>, parse: impl Fn(&str) -> Result<T, E>) -> Checked<T> {
         let file = self.find(path)?;
-        let parsed = parse(&file.content)
-            .map_err(|why| self.report(&path.place, &path.value, &format!("holds no secret: {why}")));
         if file.mode & 0o077 != 0 {
             let message = format!("is open to others (mode {:04o}); a secret has mode 0600", file.mode);
             return Err(self.report(&path.place, &path.value, &message));
         }
-        parsed
+        let text = std::str::from_utf8(&file.content);
+        let text = text.map_err(|_| self.report(&path.place, &path.value, "is not UTF-8 text"))?;
+        parse(text).map_err(|why| self.report(&path.place, &path.value, &format!("is not understood: {why}")))
     }
 
     fn report(&self, place: &Place, path: &str, message: &str) -> Reported {

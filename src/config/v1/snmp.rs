@@ -104,9 +104,8 @@ pub(super) fn build(entry: &SnmpEntry, files: &Files, faults: &Collector) -> Che
         no_twice(listen.good.iter(), "socket", faults)?;
         listen.values()
     });
-    let communities =
-        super::all(entry.communities.all.iter().map(|community| build_community(community, files)).collect());
-    let communities = communities.and_then(|communities| one_of_each(entry, communities, faults));
+    let communities = entry.communities.all.iter().map(|community| build_community(community, files)).collect();
+    let communities = one_of_each(entry, communities, faults);
     let addresses = entry.receivers.all.iter().filter_map(|receiver| receiver.address.as_ref().ok());
     let unique = no_twice(addresses, "receiver", faults);
     let receivers = super::all(entry.receivers.all.iter().map(|receiver| build_receiver(receiver, files)).collect());
@@ -129,18 +128,19 @@ fn build_receiver(entry: &ReceiverEntry, files: &Files) -> Checked<Receiver> {
 /// The same community twice would leave open whose sources count.
 fn one_of_each(
     entry: &SnmpEntry,
-    communities: Vec<CommunityAccess>,
+    communities: Vec<Checked<CommunityAccess>>,
     faults: &Collector,
 ) -> Checked<Vec<CommunityAccess>> {
     let mut result = Ok(());
     for (index, (access, entry)) in communities.iter().zip(&entry.communities.all).enumerate() {
-        let earlier = communities.iter().take(index).any(|earlier| earlier.community == access.community);
+        let Ok(access) = access else { continue };
+        let earlier = communities.iter().take(index).flatten().any(|earlier| earlier.community == access.community);
         if let (true, Ok(file)) = (earlier, &entry.file) {
             let message = "is the community of another [[snmp.community]]; join their sources";
             result = Err(faults.report(&file.place, message));
         }
     }
-    result.map(|()| communities)
+    result.and_then(|()| super::all(communities))
 }
 
 fn no_twice<'p>(sockets: impl Iterator<Item = &'p Placed<SocketAddr>>, kind: &str, faults: &Collector) -> Checked<()> {

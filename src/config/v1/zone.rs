@@ -6,6 +6,7 @@ use crate::config::model::Zone;
 use crate::config::network_values::{domain_name, prefix, record_name};
 use crate::config::reader::{List, Table};
 use crate::config::values::{bundle_path, check_bundle_path, duration, integer, name, quote, show, text};
+use crate::dns::{self, ZoneParams};
 use rais_core::address::{GroupName, Prefix};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -80,11 +81,12 @@ impl ZoneEntry {
             let least = group.timing.beat()? * LEAST_BEATS;
             self.update_interval(least, faults)
         });
+        let text = header.and_then(|header| self.check_header(header, faults));
         let (minimum, maximum) = counts?;
         Ok(Zone {
             name: self.name.clone()?.value,
             group: group?.1,
-            header: header?,
+            header: text?,
             record: self.record.clone()?,
             ttl: self.ttl?,
             minimum,
@@ -93,6 +95,18 @@ impl ZoneEntry {
             update_interval: update_interval?,
             file: self.file.clone()?.value,
         })
+    }
+
+    /// A header that would make no zone is refused here, and not when the first address is to be written.
+    fn check_header(&self, header: Arc<str>, faults: &Collector) -> Checked<Arc<str>> {
+        let (name, record, path) = (self.name.clone()?.value, self.record.clone()?, self.header.clone()?);
+        let params = ZoneParams { name: &name, record: &record, ttl: self.ttl?, header: &header };
+        let Err(found) = dns::Zone::new(params) else { return Ok(header) };
+        let mut result = Ok(header);
+        for fault in found.0 {
+            result = Err(faults.report(&path.place, format!("{}: {fault}", path.value)));
+        }
+        result
     }
 
     fn counts(&self, faults: &Collector) -> Checked<(usize, usize)> {

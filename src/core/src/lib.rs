@@ -12,12 +12,27 @@
 extern crate alloc;
 
 pub mod address;
+mod assignment;
+mod control;
+mod control_table;
 pub mod counters;
 pub mod dns_table;
+mod group;
+pub mod holding;
+mod host_db;
 pub mod info_message;
 pub mod io;
+mod leader;
+mod monitor;
+pub mod mutation;
+pub mod node;
 pub mod notification;
+mod outbox;
 pub mod params;
 pub mod quantity;
+mod replay_window;
+mod service_db;
+#[cfg(test)]
+mod test_support;
 pub mod time;
 pub mod view;

@@ -42,6 +42,8 @@ pub struct GroupParams {
     pub id: IdAddress,
     /// This box's control addresses, one per control interface, in the order of the configuration.
     pub control: Vec<Control>,
+    /// The interface its service addresses are configured on: without a carrier there the box is not ok in this group.
+    pub service_interface: InterfaceName,
     /// First octets of a digest of what all boxes of the group should agree on (G-62).
     pub digest: u64,
     /// Addresses this box introduces and owns while it is healthy. None: it is a hot spare.

@@ -1,6 +1,6 @@
 //! What is wrong with records that can all be read.
 
-use super::{Located, ZoneName};
+use super::{Located, WITH_NAMES, ZoneName, is_one_of};
 use crate::dns::fault::{Fault, HeaderFault};
 use crate::dns::lexer::Entry;
 use domain::base::iana::{Class, Rtype};
@@ -26,12 +26,43 @@ pub(super) fn without_ttl(entries: &[Entry], text: &str) -> Vec<HeaderFault> {
     faults
 }
 
+/// Words that the `domain` crate reads and some server does not: names with nothing between two dots; escapes anywhere but
+/// in text and before a dot of the SOA's mail address.
+pub(super) fn odd_words(entries: &[Entry], text: &str) -> Vec<HeaderFault> {
+    let mut faults = Vec::new();
+    for entry in entries {
+        let Some(fields) = entry.fields(text).filter(|_| entry.directive(text).is_none()) else { continue };
+        let mail_address = fields.data.get(1).filter(|_| is_one_of(&["SOA"], &fields, text));
+        let is_text = is_one_of(&["TXT", "SPF"], &fields, text);
+        let data_has_names = is_one_of(&WITH_NAMES, &fields, text);
+        for token in &entry.tokens {
+            let word = token.within(text).unwrap_or_default();
+            let is_data = fields.data.contains(token);
+            let is_name = if is_data { data_has_names } else { entry.at_margin && entry.tokens.first() == Some(token) };
+            let empty_label = is_name && (word.contains("..") || (word.starts_with('.') && word != "."));
+            let may_escape = word.starts_with('"') || (is_data && is_text);
+            let escapes =
+                if mail_address == Some(token) { word.replace("\\.", "").contains('\\') } else { word.contains('\\') };
+            // NSD reads a bare `@` in text as an origin that should not be there.
+            let stray_origin = word == "@" && is_data && !data_has_names;
+            if empty_label || stray_origin || (escapes && !may_escape) {
+                faults.push(Fault::OddName(word.to_owned()).on(entry.line));
+            }
+        }
+    }
+    faults
+}
+
 /// Everything that takes more than one line to see.
 pub(super) fn records(records: &[Located], origin: &ZoneName, owner: &ZoneName) -> Vec<HeaderFault> {
     let mut faults = Vec::new();
     for located in records {
         faults.extend(alone(located, origin, owner).map(|fault| fault.on(located.line)));
-        faults.extend(missing_dots(located, origin).into_iter().map(|fault| fault.on(located.line)));
+        let names = names_in(located);
+        faults.extend(names.iter().filter_map(|name| missing_dot(name, origin)).map(|fault| fault.on(located.line)));
+        faults.extend(
+            names.iter().filter(|name| is_odd(name)).map(|name| Fault::OddName(name.to_string()).on(located.line)),
+        );
     }
     faults.extend(sets(records));
     faults.extend(name_servers(records, origin, owner));
@@ -126,9 +157,8 @@ fn name_servers(records: &[Located], origin: &ZoneName, owner: &ZoneName) -> Vec
     faults
 }
 
-/// Names in the record that end in the origin's last labels twice: `ns1.example.net` in zone `www.example.net` means
-/// `ns1.example.net.www.example.net`, which nobody ever wanted.
-fn missing_dots(located: &Located, origin: &ZoneName) -> Vec<Fault> {
+/// The names in a record, its owner among them.
+fn names_in(located: &Located) -> Vec<ZoneName> {
     let mut names = vec![located.owner.clone()];
     match located.record.data() {
         ZoneRecordData::Soa(soa) => names.extend([soa.mname().to_name(), soa.rname().to_name()]),
@@ -140,15 +170,25 @@ fn missing_dots(located: &Located, origin: &ZoneName) -> Vec<Fault> {
         ZoneRecordData::Srv(srv) => names.push(srv.target().to_name()),
         _ => {}
     }
-    let origin_labels = labels(origin);
-    let tail = origin_labels.get(origin_labels.len().saturating_sub(2)..).unwrap_or_default();
-    let looks_absolute = |name: &ZoneName| {
-        let labels = labels(name);
-        let written = labels.strip_suffix(origin_labels.as_slice())?;
-        (written.len() > tail.len() && written.ends_with(tail))
-            .then(|| Fault::FinalDot { written: written.join("."), meaning: name.to_string() })
-    };
-    names.iter().filter_map(looks_absolute).collect()
+    names
+}
+
+/// Has it a character beyond letters, digits, `-`, `_`, the `/` of RFC 2317, the `*` of a wildcard, and the dot that is
+/// written `\.` in the first label of a mail address?
+fn is_odd(name: &ZoneName) -> bool {
+    let good = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_/*.".contains(octet);
+    name.iter().any(|label| !label.as_slice().iter().all(good))
+}
+
+/// Names that end in the origin's last labels twice: `ns1.example.net` in zone `www.example.net` means
+/// `ns1.example.net.www.example.net`, which nobody ever wanted.
+fn missing_dot(name: &ZoneName, origin: &ZoneName) -> Option<Fault> {
+    let origin = labels(origin);
+    let tail = origin.get(origin.len().saturating_sub(2)..)?;
+    let labels = labels(name);
+    let written = labels.strip_suffix(origin.as_slice())?;
+    (written.len() > tail.len() && written.ends_with(tail))
+        .then(|| Fault::FinalDot { written: written.join("."), meaning: name.to_string() })
 }
 
 /// The labels of a name in lower case, without the root.

@@ -32,6 +32,14 @@ pub(super) fn wanted(wanted: &Wanted, links: &BTreeMap<String, Link>) -> Vec<Set
         let Some(link) = links.get(&interface.name) else { continue };
         let name = &link.name;
         let uses_ipv6 = interface.addresses.iter().any(|(address, _)| address.is_ipv6());
+        // A neighbour that does not answer is asked again after a quarter of a second, not a whole one, and for as long:
+        // the first question of a NIC that just came up is easily lost, and until it is answered whoever it was about
+        // gets nothing from an address this box takes over. Not faster: a gateway asks for every address that is scanned.
+        for (family, optional) in [("ipv4", false), ("ipv6", !uses_ipv6)] {
+            for (key, value) in [("retrans_time_ms", "250"), ("mcast_solicit", "12"), ("ucast_solicit", "12")] {
+                settings.push(Setting { path: format!("net/{family}/neigh/{name}/{key}"), value, optional });
+            }
+        }
         let mut set = |family, key, value, optional| {
             settings.push(Setting { path: format!("net/{family}/conf/{name}/{key}"), value, optional });
         };

@@ -9,11 +9,13 @@ pub(super) struct GroupTable;
 
 /// The column of the first drop cause; the others follow in the order of [`DropCause::ALL`].
 const FIRST_DROP: u32 = 34;
+/// A cause that is added gets a column here and in the MIB.
+const _: () = assert!(FIRST_DROP as usize + DropCause::ALL.len() == 47, "every drop cause has its column");
 
 impl ByName for GroupTable {
     const COLUMNS: &'static [u32] = &[
         2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-        32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45,
+        32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46,
     ];
 
     fn rows(served: &Served<'_>) -> usize {

@@ -33,8 +33,7 @@ impl Scenario<'_> {
         }
         // What comes after the first answer counts too: an address that goes silent again was not taken over.
         pause(self.lab.plan.timing.beat * 3)?;
-        self.checks.within(&what, self.worst_silence(lost, since)?, bound);
-        Ok(())
+        self.silent_at_most(&what, lost, since, bound)
     }
 
     /// The box is turned on again, and its addresses go home.
@@ -56,39 +55,47 @@ impl Scenario<'_> {
             }
         }
         pause(self.lab.plan.timing.beat * 3)?;
-        let silence = self.worst_silence(addresses, since)?;
-        self.checks.within("longest silence of an address on its way", silence, self.lab.plan.timing.move_bound);
+        let bound = self.lab.plan.timing.move_bound;
+        self.silent_at_most("longest silence of an address on its way", addresses, since, bound)?;
         self.each_on_exactly_one_box()?;
         self.bystanders_undisturbed(addresses, since)
     }
 
     pub(super) fn bystanders_undisturbed(&mut self, involved: &BTreeSet<IpAddr>, since: Instant) -> Result<()> {
         let others = &self.all() - involved;
-        let silence = self.worst_silence(&others, since)?;
-        self.checks.within("longest silence of any other address", silence, self.quiet_bound());
-        Ok(())
+        self.silent_at_most("longest silence of any other address", &others, since, self.quiet_bound())
     }
 
     pub(super) fn each_on_exactly_one_box(&mut self) -> Result<()> {
         self.on_exactly_one_box(&self.all(), "each address on exactly one box")
     }
 
-    /// Asked of the boxes' kernels. Two beats and a release after an event it must be so (S-1); what is asked first may
-    /// have changed before the last was asked, so a wrong answer is asked again until then.
+    /// Asked of the boxes, and of the whole segment. Two beats and a release after an event it must be so (S-1); what is
+    /// asked first may have changed before the last was asked, so a wrong answer is asked again until then.
     pub(super) fn on_exactly_one_box(&mut self, addresses: &BTreeSet<IpAddr>, what: &str) -> Result<()> {
         let deadline = Instant::now() + self.lab.plan.timing.beat * 3;
-        let (right, wrong) = loop {
-            let holders = self.lab.holders()?;
-            let (right, wrong): (Vec<_>, Vec<_>) =
-                addresses.iter().partition(|address| holders.get(address).is_some_and(|boxes| boxes.len() == 1));
+        let wrong = loop {
+            let (held, claimed) = (self.lab.holders()?, self.lab.claimants()?);
+            let names = |boxes: Option<&BTreeSet<usize>>| -> String {
+                let name = |index: &usize| self.lab.plan.boxes.get(*index).map_or("a stranger", |b| &b.name).to_owned();
+                let names: Vec<_> = boxes.into_iter().flatten().map(name).collect();
+                if names.is_empty() { String::from("nobody") } else { names.join(", ") }
+            };
+            let is_right = |address: &&IpAddr| {
+                held.get(address).is_some_and(|boxes| boxes.len() == 1) && held.get(address) == claimed.get(address)
+            };
+            let wrong: Vec<String> = addresses
+                .iter()
+                .filter(|address| !is_right(address))
+                .map(|a| format!("{a}: held by {}; answered for by {}", names(held.get(a)), names(claimed.get(a))))
+                .collect();
             if wrong.is_empty() || Instant::now() > deadline {
-                let wrong: Vec<_> = wrong.into_iter().map(|a| format!("{a} is on {:?}", holders.get(a))).collect();
-                break (right.len(), wrong);
+                break wrong;
             }
             pause(Duration::from_millis(20))?;
         };
-        let all = addresses.len().to_string();
-        self.checks.check(what, &all, &right.to_string(), wrong.is_empty());
+        let right = addresses.len() - wrong.len();
+        self.checks.check(what, &addresses.len().to_string(), &right.to_string(), wrong.is_empty());
         for line in wrong {
             self.checks.note(&line);
         }
@@ -140,7 +147,7 @@ impl Scenario<'_> {
         let id = IpAddr::from(self.lab.plan.boxes[index].lan_v4());
         let what = format!("every box knows that {} is {state}", self.name(index));
         let known = wait_for(&what, PATIENCE, || {
-            for observer in (0..self.lab.plan.boxes.len()).filter(|observer| self.lab.is_on(*observer)) {
+            for observer in (0..self.lab.plan.boxes.len()).filter(|observer| self.lab.is_awake(*observer)) {
                 let status = self.lab.status(observer)?;
                 let host = status.group(HTTP).and_then(|group| group.hosts.iter().find(|host| host.id == id));
                 if host.is_none_or(|host| host.state != state) {
@@ -166,9 +173,27 @@ impl Scenario<'_> {
         self.lab.plan.addresses().collect()
     }
 
-    pub(super) fn worst_silence(&self, addresses: &BTreeSet<IpAddr>, since: Instant) -> Result<Duration> {
-        let silences = addresses.iter().map(|address| Ok(self.lab.seen(*address, since)?.silence));
-        silences.collect::<Result<Vec<_>>>().map(|all| all.into_iter().max().unwrap_or_default())
+    /// An expectation that none of these addresses was silent for longer since then; if one was, which.
+    pub(super) fn silent_at_most(
+        &mut self,
+        what: &str,
+        addresses: &BTreeSet<IpAddr>,
+        since: Instant,
+        bound: Duration,
+    ) -> Result<()> {
+        let mut worst = (Duration::ZERO, None);
+        for address in addresses {
+            let seen = self.lab.seen(*address, since)?;
+            worst = worst.max((seen.silence, Some(*address)));
+            if seen.strangers > 0 {
+                self.checks.holds(what, Err(format!("a stranger answered for {address}")));
+            }
+        }
+        self.checks.within(what, worst.0, bound);
+        if let (true, Some(address)) = (worst.0 > bound, worst.1) {
+            self.checks.note(&format!("the worst is {address}"));
+        }
+        Ok(())
     }
 
     pub(super) fn held_by(&self, index: usize) -> Result<BTreeSet<IpAddr>> {
@@ -191,7 +216,7 @@ impl Scenario<'_> {
 
     /// Two boxes that are on and not `index`.
     pub(super) fn two_others(&self, index: usize) -> Result<(usize, usize)> {
-        let mut others = (0..self.lab.plan.boxes.len()).filter(|other| *other != index && self.lab.is_on(*other));
+        let mut others = (0..self.lab.plan.boxes.len()).filter(|other| *other != index && self.lab.is_awake(*other));
         Ok((others.next().context("a second box")?, others.next().context("a third box")?))
     }
 

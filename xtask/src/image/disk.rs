@@ -101,14 +101,28 @@ pub(crate) fn build(content: &Content<'_>, to: &Path) -> Result<()> {
 pub(crate) fn with_data(disk: &Path, data: &Path, to: &Path) -> Result<()> {
     run(prerequisites::command("cp").args(["--reflink=auto", "--sparse=always"]).arg(disk).arg(to))?;
     let copy = File::options().read(true).write(true).open(to)?;
-    let mut start = vec![0; 34 * SECTOR as usize];
-    copy.read_exact_at(&mut start, 0)?;
-    let (first, sectors) = gpt::find(&start, DATA).with_context(|| format!("{}", disk.display()))?;
+    let (first, sectors) = find_data(&copy).with_context(|| format!("{}", disk.display()))?;
     if fs::metadata(data)?.len() > sectors * SECTOR {
         bail!("{} does not fit into the data partition", data.display());
     }
     erase(&copy, first * SECTOR, sectors * SECTOR)?;
     copy_into(data, &copy, first * SECTOR)
+}
+
+/// Copies the data partition of a disk to a file of its own.
+pub(crate) fn extract_data(disk: &Path, to: &Path) -> Result<()> {
+    let disk = File::open(disk)?;
+    let (first, sectors) = find_data(&disk)?;
+    let mut data = vec![0; usize::try_from(sectors * SECTOR)?];
+    disk.read_exact_at(&mut data, first * SECTOR)?;
+    Ok(fs::write(to, data)?)
+}
+
+/// First sector and number of sectors of the data partition.
+fn find_data(disk: &File) -> Result<(u64, u64)> {
+    let mut start = vec![0; 34 * SECTOR as usize];
+    disk.read_exact_at(&mut start, 0)?;
+    gpt::find(&start, DATA)
 }
 
 /// Makes a range read as zeros without taking space.

@@ -59,14 +59,14 @@ impl Modules {
         Ok(())
     }
 
-    /// The table init coldplugs from: a line per alias, `pattern file file …`, dependencies first.
-    pub(crate) fn coldplug_table<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<String> {
+    /// The table init loads from: a line per name or alias of these modules, `pattern file file …`, dependencies first.
+    pub(crate) fn table<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<String> {
         let mut table = String::new();
         for name in names {
             let Some(path) = self.files.get(name) else { continue };
             let files = self.closure([name])?.iter().map(|path| file_name(path)).collect::<Vec<_>>().join(" ");
-            for alias in module_info(path)?.aliases {
-                if alias.contains(':') && !alias.contains(char::is_whitespace) {
+            for alias in std::iter::once(name.to_owned()).chain(module_info(path)?.aliases) {
+                if !alias.contains(char::is_whitespace) {
                     writeln!(table, "{alias} {files}")?;
                 }
             }

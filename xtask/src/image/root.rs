@@ -12,7 +12,7 @@ use crate::image::{Kernel, root_directory};
 use crate::prerequisites;
 use anyhow::{Context, Result, anyhow};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -59,6 +59,8 @@ pub(crate) fn build_root(parts: &Parts<'_>, tree: &Path, image: &Path, time: u32
         fs::create_dir_all(tree.join(directory))?;
     }
     install(&parts.programs.init, &tree.join("sbin/rais-init"), 0o755)?;
+    // What the kernel executes when it wants a module.
+    symlink("rais-init", tree.join("sbin/modprobe"))?;
     install(&parts.programs.raisd, &tree.join("bin/raisd"), 0o755)?;
     install(&parts.programs.raisctl, &tree.join("bin/raisctl"), 0o755)?;
     install(&parts.e2fsck.root.join("sbin/e2fsck.static"), &tree.join("sbin/e2fsck"), 0o755)?;
@@ -81,13 +83,15 @@ fn install_modules(parts: &Parts<'_>, tree: &Path) -> Result<usize> {
     let on_demand = list(parts.flavour, "on-demand")?;
     let names = |list: &[String]| -> Result<Vec<PathBuf>> { modules.closure(list.iter().map(String::as_str)) };
     let at_boot = names(&always)?;
-    let every = names(&[always, coldplug.clone(), on_demand].concat())?;
+    let every = names(&[always, coldplug.clone(), on_demand.clone()].concat())?;
     for module in &every {
         install(module, &tree.join("lib/rais/modules").join(file_name(module)), 0o644)?;
     }
     let lines: String = at_boot.iter().map(|module| file_name(module) + "\n").collect();
     fs::write(tree.join("lib/rais/always"), lines)?;
-    fs::write(tree.join("lib/rais/coldplug"), modules.coldplug_table(coldplug.iter().map(String::as_str))?)?;
+    for (name, list) in [("coldplug", coldplug), ("on-demand", on_demand)] {
+        fs::write(tree.join("lib/rais").join(name), modules.table(list.iter().map(String::as_str))?)?;
+    }
     Ok(every.len())
 }
 

@@ -4,25 +4,43 @@ use super::Script;
 use super::bundle::Bundle;
 use super::listener::Listener;
 use super::network::{Namespace, Network};
-use super::plan::{BoxPlan, Mode};
+use super::plan::{BoxPlan, Mac};
 use super::process::Process;
+use crate::image::Image;
+use crate::vm::{Backend, Boot, Nic, Vm, VmParams};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use serde::Deserialize;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A clean stop takes at most this long: raisd waits for others to take over, but not for ever (G-13).
+/// A clean stop of raisd takes at most this long: it waits for others to take over, but not for ever (G-13).
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// A whole machine has more to stop, and is emulated.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(60);
+/// Memory of a VM in MiB: what the appliance runs in when it boots by BIOS, and what UEFI and GRUB need.
+const MEMORY_MIB: u32 = 128;
+const UEFI_MEMORY_MIB: u32 = 320;
 
 /// What the boxes run.
 #[derive(Clone, Debug)]
-pub struct Programs {
-    /// The daemon; unused in VMs, whose image carries its own.
-    pub raisd: PathBuf,
-    /// The command line.
-    pub raisctl: PathBuf,
+pub enum Firmware {
+    /// Namespaces: the daemon itself.
+    Raisd(PathBuf),
+    /// Virtual machines: the appliance image, and how it is booted.
+    Image(Image, BootBy),
+}
+
+/// How a VM comes to its kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BootBy {
+    /// The disk's boot sector and GRUB.
+    Bios,
+    /// The disk's ESP and GRUB.
+    Uefi,
+    /// QEMU puts the kernel into memory: seconds faster, and nothing of the loader is seen.
+    Direct,
 }
 
 /// One box.
@@ -32,13 +50,21 @@ pub struct Machine {
     home: PathBuf,
     bundle: Bundle,
     keyring: PathBuf,
-    mode: Mode,
-    on: Option<Power>,
+    power: Power,
+    frozen: bool,
 }
 
-/// What a box that is on consists of. Dropped in order: processes before their namespace.
+/// What a box consists of while it is on.
 #[derive(Debug)]
-struct Power {
+enum Power {
+    Off,
+    Namespace(Running),
+    Vm(Vm),
+}
+
+/// Dropped in order: processes before their namespace.
+#[derive(Debug)]
+struct Running {
     raisd: Option<Process>,
     service: Option<Listener>,
     namespace: Namespace,
@@ -46,8 +72,12 @@ struct Power {
 
 impl Machine {
     /// A box that is off.
-    pub fn new(mode: Mode, plan: BoxPlan, home: PathBuf, bundle: Bundle, keyring: PathBuf) -> Self {
-        Self { plan, home, bundle, keyring, mode, on: None }
+    pub fn new(firmware: &Firmware, plan: BoxPlan, home: PathBuf, bundle: Bundle, keyring: PathBuf) -> Result<Self> {
+        let machine = Self { plan, home, bundle, keyring, power: Power::Off, frozen: false };
+        if let Firmware::Image(image, _) = firmware {
+            image.disk_for_box(&machine.bundle.directory, &machine.disk())?;
+        }
+        Ok(machine)
     }
 
     /// Its host name.
@@ -65,83 +95,161 @@ impl Machine {
         self.home.join("control.sock")
     }
 
-    /// Its state directory.
+    /// Its state directory; a VM's is on its disk.
     pub fn state_directory(&self) -> PathBuf {
         self.home.join("state")
     }
 
+    fn disk(&self) -> PathBuf {
+        self.home.join("disk.img")
+    }
+
     /// It is on.
     pub fn is_on(&self) -> bool {
-        self.on.is_some()
+        !matches!(self.power, Power::Off)
+    }
+
+    /// It is on, and its raisd or its whole machine is not stopped.
+    pub fn is_awake(&self) -> bool {
+        self.is_on() && !self.frozen
     }
 
     /// Turns it on.
-    pub fn power_on(&mut self, network: &Network, programs: &Programs) -> Result<()> {
-        ensure!(self.on.is_none(), "{} is on", self.plan.name);
-        let namespace = network.attach_namespace(&self.plan)?;
-        let service = Listener::start(&namespace)?;
-        self.on = Some(Power { raisd: None, service: Some(service), namespace });
-        self.start_daemon(programs)
+    pub fn power_on(&mut self, network: &Network, firmware: &Firmware) -> Result<()> {
+        ensure!(!self.is_on(), "{} is on", self.plan.name);
+        match firmware {
+            Firmware::Raisd(raisd) => {
+                let namespace = network.attach_namespace(&self.plan)?;
+                let service = Some(Listener::start(&namespace)?);
+                self.power = Power::Namespace(Running { raisd: None, service, namespace });
+                self.start_daemon(raisd)
+            }
+            Firmware::Image(image, by) => {
+                let disk = self.disk();
+                let (boot, mem_mib) = match by {
+                    BootBy::Bios => (Boot::Bios { disk }, MEMORY_MIB),
+                    BootBy::Uefi => (Boot::Uefi { disk }, UEFI_MEMORY_MIB),
+                    BootBy::Direct => (image.direct_boot(&disk), MEMORY_MIB),
+                };
+                let [lan, control] = network.attach_taps(&self.plan)?;
+                let nic = |ifname, mac: Mac| Nic { mac: mac.to_string(), backend: Backend::Tap { ifname } };
+                self.power = Power::Vm(Vm::start(VmParams {
+                    name: self.plan.name.clone(),
+                    boot,
+                    mem_mib,
+                    nics: vec![nic(lan, self.plan.lan_mac()), nic(control, self.plan.control_mac())],
+                    control: self.control_socket(),
+                    console: self.log(),
+                    netns: Some(network.switch.name().to_owned()),
+                })?);
+                Ok(())
+            }
+        }
     }
 
-    /// Starts raisd.
-    pub fn start_daemon(&mut self, programs: &Programs) -> Result<()> {
-        let mut command = self.power()?.namespace.command(&programs.raisd);
+    /// Starts raisd in a namespace.
+    pub fn start_daemon(&mut self, raisd: &Path) -> Result<()> {
+        // A box has its processor for itself; whatever else this machine does is no part of it.
+        let mut command = self.running()?.namespace.command("nice");
         command
+            .args(["-n", "-10"])
+            .arg(raisd)
             .arg("--config")
             .arg(&self.bundle.directory)
             .arg("--keyring")
             .arg(&self.keyring)
-            .arg("--state")
+            .arg("--state-dir")
             .arg(self.state_directory())
             .arg("--socket")
             .arg(self.control_socket());
         let process = Process::start(&format!("raisd of {}", self.plan.name), command, &self.log())?;
-        self.power_mut()?.raisd = Some(process);
+        self.running_mut()?.raisd = Some(process);
         Ok(())
     }
 
     /// Cuts its power, and takes away what is left of it. Gives the instant before.
     pub fn power_cut(&mut self, network: &Network) -> Result<Instant> {
-        // Looked up first: it takes milliseconds.
-        let pids = self.power()?.namespace.pids();
-        let before = Instant::now();
-        network.cut(&self.plan)?;
-        for pid in pids {
-            // A script may have ended meanwhile.
-            let _ = kill(pid, Signal::SIGKILL);
-        }
-        // The cables first: the namespace would take them along too, but only some time later.
-        network.detach(&self.plan)?;
-        self.on = None;
+        let before = match &mut self.power {
+            Power::Off => bail!("{} is off", self.plan.name),
+            Power::Vm(vm) => {
+                let before = Instant::now();
+                vm.kill();
+                before
+            }
+            Power::Namespace(running) => {
+                // Looked up first: it takes milliseconds.
+                let pids = running.namespace.pids();
+                let before = Instant::now();
+                network.cut(&self.plan)?;
+                for pid in pids {
+                    // A script may have ended meanwhile.
+                    let _ = kill(pid, Signal::SIGKILL);
+                }
+                before
+            }
+        };
+        self.take_away(network)?;
         Ok(before)
     }
 
-    /// SIGTERM, and waits for the end. Gives the instant before.
+    /// SIGTERM to raisd or the VM's power button, and waits for the end. Gives the instant before.
     pub fn stop(&mut self, network: &Network) -> Result<Instant> {
-        let raisd = self.power_mut()?.raisd.as_mut().context("raisd does not run")?;
         let before = Instant::now();
-        raisd.signal(Signal::SIGTERM)?;
-        let status = raisd.wait(STOP_LIMIT)?;
-        ensure!(status.success(), "raisd of {} ended with {status}", self.plan.name);
-        // The cables first: the namespace would take them along too, but only some time later.
-        network.detach(&self.plan)?;
-        self.on = None;
+        match &mut self.power {
+            Power::Off => bail!("{} is off", self.plan.name),
+            Power::Vm(vm) => vm.shutdown(SHUTDOWN_LIMIT)?,
+            Power::Namespace(running) => {
+                let raisd = running.raisd.as_mut().context("raisd does not run")?;
+                raisd.signal(Signal::SIGTERM)?;
+                let status = raisd.wait(STOP_LIMIT)?;
+                ensure!(status.success(), "raisd of {} ended with {status}", self.plan.name);
+            }
+        }
+        self.take_away(network)?;
         Ok(before)
+    }
+
+    fn take_away(&mut self, network: &Network) -> Result<()> {
+        // The cables first: a namespace would take them along too, but only some time later.
+        network.detach(&self.plan)?;
+        self.power = Power::Off;
+        self.frozen = false;
+        Ok(())
+    }
+
+    /// Stops raisd, or the VM's processor: it hangs. Gives the instant before.
+    pub fn freeze(&mut self) -> Result<Instant> {
+        let before = Instant::now();
+        match &self.power {
+            Power::Vm(vm) => vm.pause()?,
+            _ => self.raisd()?.signal(Signal::SIGSTOP)?,
+        }
+        self.frozen = true;
+        Ok(before)
+    }
+
+    /// Lets a frozen box go on.
+    pub fn thaw(&mut self) -> Result<()> {
+        match &self.power {
+            Power::Vm(vm) => vm.resume()?,
+            _ => self.raisd()?.signal(Signal::SIGCONT)?,
+        }
+        self.frozen = false;
+        Ok(())
     }
 
     /// SIGKILL to raisd alone. Gives the instant before.
     pub fn kill_daemon(&mut self) -> Result<Instant> {
-        let raisd = self.power_mut()?.raisd.as_mut().context("raisd does not run")?;
+        let raisd = self.running_mut()?.raisd.as_mut().context("raisd does not run")?;
         let before = Instant::now();
         raisd.kill()?;
-        self.power_mut()?.raisd = None;
+        self.running_mut()?.raisd = None;
         Ok(before)
     }
 
     /// Runs the service that the test object connects to, or not.
     pub fn set_service(&mut self, running: bool) -> Result<()> {
-        let power = self.power_mut()?;
+        let power = self.running_mut()?;
         power.service = if running { Some(Listener::start(&power.namespace)?) } else { None };
         Ok(())
     }
@@ -173,33 +281,43 @@ impl Machine {
         Ok(std::fs::write(&path, text)?)
     }
 
-    /// Errs if it is on and its raisd has ended although nobody killed it.
+    /// Errs if it is on and has ended although nobody stopped it.
     pub fn check(&mut self) -> Result<()> {
-        match self.on.as_mut().and_then(|power| power.raisd.as_mut()) {
-            Some(raisd) => raisd.check(),
-            None => Ok(()),
+        match &mut self.power {
+            Power::Namespace(Running { raisd: Some(raisd), .. }) => raisd.check(),
+            Power::Vm(vm) if !vm.is_running() => {
+                bail!("{} has ended; its console:\n{}", self.plan.name, super::process::tail(&self.log(), 15))
+            }
+            _ => Ok(()),
         }
     }
 
     /// The addresses its kernel has; `None` if its kernel can not be asked.
     pub fn kernel_addresses(&self) -> Result<Option<Vec<IpAddr>>> {
-        if self.mode == Mode::Machines {
+        if matches!(self.power, Power::Vm(_)) {
             return Ok(None);
         }
-        let output = self.power()?.namespace.command("ip").args(["-j", "addr"]).output()?;
+        let output = self.running()?.namespace.command("ip").args(["-j", "addr"]).output()?;
         ensure!(output.status.success(), "ip addr: {}", String::from_utf8_lossy(&output.stderr).trim());
         let links: Vec<Link> = serde_json::from_slice(&output.stdout).context("ip -j addr")?;
         Ok(Some(links.into_iter().flat_map(|link| link.addr_info).filter_map(|info| info.local).collect()))
     }
 
-    fn power(&self) -> Result<&Power> {
-        self.on.as_ref().with_context(|| format!("{} is off", self.plan.name))
+    fn raisd(&self) -> Result<&Process> {
+        self.running()?.raisd.as_ref().context("raisd does not run")
     }
 
-    fn power_mut(&mut self) -> Result<&mut Power> {
-        match &mut self.on {
-            Some(power) => Ok(power),
-            None => bail!("{} is off", self.plan.name),
+    fn running(&self) -> Result<&Running> {
+        match &self.power {
+            Power::Namespace(running) => Ok(running),
+            _ => bail!("{} is off, or no namespace", self.plan.name),
+        }
+    }
+
+    fn running_mut(&mut self) -> Result<&mut Running> {
+        match &mut self.power {
+            Power::Namespace(running) => Ok(running),
+            _ => bail!("{} is off, or no namespace", self.plan.name),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod bundle;
 mod listener;
 mod machine;
+mod neighbours;
 mod network;
 mod nms;
 mod plan;
@@ -14,15 +15,15 @@ mod process;
 mod status;
 mod trace;
 
+pub use bundle::Signing;
 pub use bundle::{COMMUNITY, ZONE};
-pub use machine::Programs;
-pub use network::remove_stale;
+pub use machine::{BootBy, Firmware};
+pub use network::{directory, remove_stale};
 pub use nms::{MIB, Mibs, Trap};
 pub use plan::{BOXES, HTTP, Mode, Plan};
 
 use crate::interrupt::{self, wait_for};
-use anyhow::{Context, Result, ensure};
-use bundle::Signing;
+use anyhow::{Context, Result, bail, ensure};
 use machine::Machine;
 use network::Network;
 use nms::TrapReceiver;
@@ -35,8 +36,19 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use trace::Seen;
 
-/// A box that answers within this time is one that answers: far above a round trip on a busy machine, far below a move.
-const ANSWERS_NOW: Duration = Duration::from_millis(100);
+/// What a lab is made with.
+#[derive(Debug)]
+pub struct Tools {
+    /// What the boxes run.
+    pub firmware: Firmware,
+    /// The command line, on this machine.
+    pub raisctl: PathBuf,
+    /// Signs what the boxes are configured with.
+    pub signing: Signing,
+}
+
+/// Service addresses, and the indices of the boxes that have each.
+pub type Holders = BTreeMap<IpAddr, BTreeSet<usize>>;
 
 /// A running lab. Dropping it takes everything down. Fields are dropped in order: programs before the networks they use.
 #[derive(Debug)]
@@ -49,28 +61,27 @@ pub struct Lab {
     traps: TrapReceiver,
     machines: Vec<Machine>,
     network: Network,
-    programs: Programs,
+    tools: Tools,
     directory: tempfile::TempDir,
 }
 
 impl Lab {
     /// Sets up networks, client and boxes, and turns the boxes on.
-    pub fn start(plan: Plan, programs: Programs, repository: &Path) -> Result<Self> {
-        remove_stale()?;
-        let directory = network::directory()?;
+    pub fn start(plan: Plan, tools: Tools, repository: &Path) -> Result<Self> {
+        let directory = directory()?;
         let network = Network::create()?;
         let mibs = Mibs::of(repository);
         let traps = TrapReceiver::start(&network.client, &plan, &mibs, directory.path())?;
         let prober = Prober::start(&network.client, &plan)?;
-        let signing = Signing::create(directory.path())?;
         let mut machines = Vec::new();
         for a_box in &plan.boxes {
             let home = directory.path().join(&a_box.name);
             std::fs::create_dir(&home)?;
-            let bundle = signing.bundle(&plan, a_box, &home, &programs.raisctl)?;
-            machines.push(Machine::new(plan.mode, a_box.clone(), home, bundle, signing.keyring.clone()));
+            let bundle = tools.signing.bundle(&plan, a_box, &home, &tools.raisctl)?;
+            let keyring = tools.signing.keyring.clone();
+            machines.push(Machine::new(&tools.firmware, a_box.clone(), home, bundle, keyring)?);
         }
-        let mut lab = Self { plan, mibs, prober, traps, machines, network, programs, directory };
+        let mut lab = Self { plan, mibs, prober, traps, machines, network, tools, directory };
         for index in 0..lab.machines.len() {
             interrupt::check()?;
             lab.power_on(index)?;
@@ -80,7 +91,7 @@ impl Lab {
 
     /// Turns a box on.
     pub fn power_on(&mut self, index: usize) -> Result<()> {
-        self.machines[index].power_on(&self.network, &self.programs)
+        self.machines[index].power_on(&self.network, &self.tools.firmware)
     }
 
     /// Cuts a box's power: its cables and every process of it are gone in one step. Gives the instant before.
@@ -93,6 +104,16 @@ impl Lab {
         self.machines[index].stop(&self.network)
     }
 
+    /// Makes a box hang: its raisd is stopped, or its whole machine. Gives the instant before.
+    pub fn freeze(&mut self, index: usize) -> Result<Instant> {
+        self.machines[index].freeze()
+    }
+
+    /// Lets a frozen box go on.
+    pub fn thaw(&mut self, index: usize) -> Result<()> {
+        self.machines[index].thaw()
+    }
+
     /// Kills raisd alone; the box's kernel lives on. Namespaces only. Gives the instant before.
     pub fn kill_daemon(&mut self, index: usize) -> Result<Instant> {
         self.machines[index].kill_daemon()
@@ -100,7 +121,10 @@ impl Lab {
 
     /// Starts raisd again on a box whose raisd was killed. Namespaces only.
     pub fn start_daemon(&mut self, index: usize) -> Result<()> {
-        self.machines[index].start_daemon(&self.programs)
+        match &self.tools.firmware {
+            Firmware::Raisd(raisd) => self.machines[index].start_daemon(raisd),
+            Firmware::Image(..) => bail!("a VM starts its raisd itself"),
+        }
     }
 
     /// Makes the box's test object pass or fail, by running the service it connects to or not. Namespaces only.
@@ -118,9 +142,9 @@ impl Lab {
         self.machines[index].flip_configuration_bit()
     }
 
-    /// The box is on.
-    pub fn is_on(&self, index: usize) -> bool {
-        self.machines[index].is_on()
+    /// The box is on and not frozen.
+    pub fn is_awake(&self, index: usize) -> bool {
+        self.machines[index].is_awake()
     }
 
     /// The control socket of a box.
@@ -135,7 +159,7 @@ impl Lab {
 
     /// Runs `raisctl` against a box and gives what it printed.
     pub fn raisctl(&self, index: usize, arguments: &[&str]) -> Result<String> {
-        let output = Command::new(&self.programs.raisctl)
+        let output = Command::new(&self.tools.raisctl)
             .arg("--socket")
             .arg(self.control_socket(index))
             .args(arguments)
@@ -151,9 +175,9 @@ impl Lab {
         Status::parse(&self.raisctl(index, &["status", "--json"])?)
     }
 
-    /// The first box that is on.
+    /// The first box that can be asked.
     pub fn any_box(&self) -> Result<usize> {
-        (0..self.machines.len()).find(|index| self.is_on(*index)).context("every box is off")
+        (0..self.machines.len()).find(|index| self.is_awake(*index)).context("every box is off")
     }
 
     /// Who leads a group, as the first box that is on sees it.
@@ -164,12 +188,13 @@ impl Lab {
 
     /// Which boxes hold each service address, as their kernels (namespaces) or the boxes themselves (VMs) say; boxes that
     /// are off hold nothing.
-    pub fn holders(&self) -> Result<BTreeMap<IpAddr, BTreeSet<usize>>> {
-        let mut holders: BTreeMap<IpAddr, BTreeSet<usize>> =
-            self.plan.addresses().map(|address| (address, BTreeSet::new())).collect();
+    pub fn holders(&self) -> Result<Holders> {
+        let mut holders = self.nobody();
         for (index, machine) in self.machines.iter().enumerate().filter(|(_, machine)| machine.is_on()) {
             let held = match machine.kernel_addresses()? {
                 Some(addresses) => addresses,
+                // A frozen machine holds nothing that anybody could notice, and does not answer.
+                None if !machine.is_awake() => Vec::new(),
                 None => self.claimed(index)?,
             };
             for address in held {
@@ -181,6 +206,26 @@ impl Lab {
         Ok(holders)
     }
 
+    /// Which boxes answer when the client asks the whole segment for each service address.
+    pub fn claimants(&self) -> Result<Holders> {
+        let addresses: Vec<_> = self.plan.addresses().collect();
+        let patience = self.plan.timing.answer_within;
+        let by_mac = neighbours::claimants(&self.network.client, &addresses, patience)?;
+        let mut claimants = self.nobody();
+        for (address, macs) in by_mac {
+            // A stranger's claim counts as one more box: there must be none.
+            let boxes = macs.into_iter().map(|mac| {
+                self.plan.boxes.iter().position(|a_box| a_box.lan_mac() == mac).unwrap_or(self.plan.boxes.len())
+            });
+            claimants.insert(address, boxes.collect());
+        }
+        Ok(claimants)
+    }
+
+    fn nobody(&self) -> Holders {
+        self.plan.addresses().map(|address| (address, BTreeSet::new())).collect()
+    }
+
     /// What a box says it holds itself.
     fn claimed(&self, index: usize) -> Result<Vec<IpAddr>> {
         let status = self.status(index)?;
@@ -189,8 +234,12 @@ impl Lab {
 
     /// Who answers the client for each address at this moment.
     pub fn answering(&self) -> Result<BTreeMap<IpAddr, Option<usize>>> {
-        let who =
-            |address| Ok((address, self.prober.answers_now(address, ANSWERS_NOW)?.and_then(|answer| answer.from)));
+        let who = |address| {
+            Ok((
+                address,
+                self.prober.answers_now(address, self.plan.timing.answer_within)?.and_then(|answer| answer.from),
+            ))
+        };
         self.plan.addresses().map(who).collect()
     }
 
@@ -248,7 +297,7 @@ impl Lab {
 
     /// Where `raisctl` is.
     pub fn raisctl_path(&self) -> &Path {
-        &self.programs.raisctl
+        &self.tools.raisctl
     }
 
     /// The end of every box's log, for an error report.

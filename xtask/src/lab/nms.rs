@@ -12,12 +12,12 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The module whose names everything must decode to.
-pub const MIB: &str = "RAIS-MIB";
+/// The modules whose names everything must decode to: ours, and the one that notifications themselves are made of.
+pub const MIB: &str = "SNMPv2-MIB:RAIS-MIB";
 /// How each notification is printed: a frame around one varbind a line, that a reader can take apart.
 const FORMAT: &str = "TRAP %b\\n%V\\n%v\\nEND\\n";
 
@@ -35,10 +35,14 @@ pub struct Trap {
 }
 
 impl Trap {
-    /// Every name in it was found in our MIB: nothing is left as numbers, and something is said.
+    /// Every name in it was found in a MIB: nothing is left as numbers; and one of ours says something.
     pub fn is_readable(&self) -> bool {
-        let ours = |name: &str| name.starts_with("rais");
-        ours(&self.name) && !self.varbinds.is_empty() && self.varbinds.iter().all(|(name, _)| ours(name))
+        let is_ours = self.name.starts_with("rais");
+        // A name that is only known in part ends in the numbers that are not.
+        !self.name.is_empty()
+            && !self.name.contains('.')
+            && (!is_ours || !self.varbinds.is_empty())
+            && self.varbinds.iter().all(|(name, _)| !is_ours || name.starts_with("rais"))
     }
 
     /// A varbind's name, index or value says `text`.
@@ -78,21 +82,15 @@ impl TrapReceiver {
         fs::write(&configuration, format!("authCommunity log {COMMUNITY}\n"))?;
         let log = directory.join("snmptrapd.log");
         let program = prerequisites::find("snmptrapd").context("snmptrapd is not installed")?;
-        let mut child = client
-            .command(program)
+        let mut command = client.command(program);
+        command
             .args(["-f", "-n", "-Lo", "-C", "-c"])
             .arg(&configuration)
             .args(["-M", &mibs.path(), "-m", MIB, "-Os", "-F", FORMAT])
             .arg(format!("udp:{CLIENT_V4}:162"))
             // Its own state, not the machine's.
-            .env("SNMP_PERSISTENT_DIR", directory.join("snmp"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(&log)?)
-            .spawn()
-            .context("snmptrapd does not start")?;
-        let output = child.stdout.take().context("snmptrapd has no output")?;
-        let mut process = Process::adopt("snmptrapd", child, &log);
+            .env("SNMP_PERSISTENT_DIR", directory.join("snmp"));
+        let (mut process, output) = Process::start_piped("snmptrapd", command, &log)?;
         let traps = Arc::new(Mutex::new(Vec::new()));
         let (listening, ready) = std::sync::mpsc::channel();
         let (sink, plan) = (Arc::clone(&traps), plan.clone());
@@ -157,7 +155,7 @@ impl Parser {
             match object {
                 "snmpTrapOID.0" => name = value.trim_start_matches("OID: ").to_owned(),
                 // When the sender started: every notification has it, nobody reads it.
-                "sysUpTimeInstance" => {}
+                "sysUpTime.0" | "sysUpTimeInstance" => {}
                 _ => varbinds.push((object.to_owned(), without_type(value).to_owned())),
             }
         }
@@ -165,10 +163,12 @@ impl Parser {
     }
 }
 
-/// The value without net-snmp's `STRING: ` or `INTEGER: ` in front.
+/// The value without net-snmp's `STRING: ` or `Counter64: ` in front.
 fn without_type(value: &str) -> &str {
+    const TYPES: [&str; 9] =
+        ["STRING", "INTEGER", "Counter32", "Counter64", "Gauge32", "Timeticks", "OID", "IpAddress", "Hex-STRING"];
     match value.split_once(": ") {
-        Some((kind, rest)) if kind.chars().all(|c| c.is_ascii_uppercase() || c == '-' || c.is_ascii_digit()) => rest,
+        Some((kind, rest)) if TYPES.contains(&kind) => rest,
         _ => value,
     }
 }
@@ -228,6 +228,8 @@ mod tests {
             ("enterprises.32473.1.0.1", "raisAddressState.1", false),
             ("iso.3.6.1.4.1.32473.1.0.1", "raisAddressState.1", false),
             ("raisAcquire", "iso.3.6.1.4", false),
+            ("", "raisAddressState.1", false),
+            ("coldStart", "", true),
         ];
         for (name, varbind, readable) in table {
             let varbinds = vec![(varbind.to_owned(), String::new())];

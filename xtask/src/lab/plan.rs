@@ -38,6 +38,8 @@ pub struct Timing {
     pub lease: Duration,
     /// Between two probes of one address.
     pub probe_every: Duration,
+    /// An answer may take this long: far above a round trip on a busy machine, far below a dead interval.
+    pub answer_within: Duration,
     /// Client-seen outage allowed after the loss of a box.
     pub loss_bound: Duration,
     /// Client-seen outage allowed when a box stops cleanly.
@@ -91,9 +93,10 @@ impl Timing {
                 dead_after: ms(300),
                 lease: ms(3000),
                 probe_every: ms(2),
+                answer_within: ms(50),
                 loss_bound: ms(400),
                 stop_bound: ms(50),
-                move_bound: ms(50),
+                move_bound: ms(100),
                 quiet_bound: ms(50),
             },
             Mode::Machines => Self {
@@ -101,6 +104,7 @@ impl Timing {
                 dead_after: ms(600),
                 lease: ms(3000),
                 probe_every: ms(10),
+                answer_within: ms(300),
                 loss_bound: ms(1200),
                 stop_bound: ms(500),
                 move_bound: ms(500),

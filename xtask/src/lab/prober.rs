@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// Marks our echoes among others'.
 const IDENTIFIER: u16 = 0x7a15;
 /// Largest frame looked at: our echoes are 36 octets, and the rest of a longer frame is of no interest.
-const FRAME: usize = 128;
+pub const FRAME: usize = 128;
 /// Answers may come in bursts while this process is not scheduled.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
@@ -118,7 +118,7 @@ impl Sockets {
 }
 
 /// A socket that sees every frame of one protocol that arrives, from its network header on, with its sender's MAC.
-fn frames(protocol: SockProtocol) -> Result<OwnedFd> {
+pub fn frames(protocol: SockProtocol) -> Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let fd = socket(AddressFamily::Packet, SockType::Datagram, flags, protocol)
         .context("no packet socket: root is needed")?;
@@ -181,10 +181,9 @@ impl Worker {
             Err(error) => return Err(error).context("poll"),
         }
         for fd in both {
-            let mut frame = [0; FRAME];
-            while let Ok((length, sender)) = recvfrom::<LinkAddr>(fd.as_raw_fd(), &mut frame) {
-                let mac = sender.and_then(|sender| sender.addr()).map(Mac);
-                if let (Some(address), Some(mac)) = (echo_reply(frame.get(..length).unwrap_or(&frame)), mac) {
+            let mut buffer = [0; FRAME];
+            while let Some((packet, mac)) = receive_frame(fd, &mut buffer) {
+                if let Some(address) = echo_reply(packet) {
                     let answer = Answer { at: Instant::now(), from: self.boxes.get(&mac).copied() };
                     lock(&self.trace).record(address, answer);
                 }
@@ -192,6 +191,12 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// The next frame that is there, from its network header on and cut to the buffer, and who sent it.
+pub fn receive_frame<'a>(fd: &OwnedFd, buffer: &'a mut [u8; FRAME]) -> Option<(&'a [u8], Mac)> {
+    let (length, sender) = recvfrom::<LinkAddr>(fd.as_raw_fd(), buffer).ok()?;
+    Some((buffer.get(..length)?, Mac(sender?.addr()?)))
 }
 
 fn transmit(fd: &OwnedFd, message: &[u8], to: &impl SockaddrLike) -> nix::Result<usize> {

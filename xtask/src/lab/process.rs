@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running program; killed when dropped.
@@ -19,22 +19,28 @@ pub struct Process {
 
 impl Process {
     /// Starts `command` with both its outputs appended to `log`, in a process group of its own: a Ctrl-C at the terminal
-    /// is the lab's to handle, box by box.
+    /// is the lab's to handle, box by box. The kernel kills it if the calling thread ends, even by SIGKILL, so that must be
+    /// one that lives as long as the lab.
     pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(log)?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("{name} does not start"))?;
-        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+        command.stdout(file.try_clone()?).stderr(file);
+        Self::spawn(name, command, log)
     }
 
-    /// Takes over a child that was started otherwise.
-    pub fn adopt(name: &str, child: Child, log: &Path) -> Self {
-        Self { name: name.to_owned(), child, log: log.to_owned() }
+    /// Starts `command` with its standard output on a pipe, and the errors in `log`.
+    pub fn start_piped(name: &str, mut command: Command, log: &Path) -> Result<(Self, ChildStdout)> {
+        command.stdout(Stdio::piped()).stderr(File::create(log)?);
+        let mut process = Self::spawn(name, command, log)?;
+        let output = process.child.stdout.take().with_context(|| format!("{name} has no output"))?;
+        Ok((process, output))
+    }
+
+    fn spawn(name: &str, mut command: Command, log: &Path) -> Result<Self> {
+        command.stdin(Stdio::null()).process_group(0);
+        // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+        unsafe { command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?)) };
+        let child = command.spawn().with_context(|| format!("{name} does not start"))?;
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
     }
 
     /// Sends a signal.

@@ -11,8 +11,10 @@ use paths::paths_of;
 use std::fs;
 use std::process::Command;
 
-/// Most lines of a file before its tests begin: what can be held in the head, with room for a table.
-const MAX_LINES: usize = 500;
+/// Most lines of a file before its tests begin. About 400 can be held in the head; this is where somebody must look.
+const MAX_LINES: usize = 600;
+/// Most lines of a file of tests, which is read a test at a time.
+const MAX_TEST_LINES: usize = 800;
 
 /// Nobody under these directories may name these paths, and why.
 struct Arrow {
@@ -45,7 +47,8 @@ const ARROWS: &[Arrow] = &[
             "std::net::TcpStream",
             "std::net::TcpListener",
             "std::os",
-            "std::time",
+            "std::time::Instant",
+            "std::time::SystemTime",
             "tokio",
             "nix",
             "libc",
@@ -88,7 +91,7 @@ const ARROWS: &[Arrow] = &[
     Arrow {
         from: &["src/snmp/", "src/dns/", "src/ctl/"],
         except: &[],
-        to: &["crate::daemon", "crate::os"],
+        to: &["crate::daemon"],
         why: "a change goes in as a Command over the channel they are given",
     },
     Arrow { from: &["src/", "image/", "tests/"], except: &[], to: &["xtask"], why: "nothing leads to xtask" },
@@ -148,10 +151,11 @@ fn rust_faults(name: &str, text: &str) -> Vec<String> {
     }
     let code = without_tests(text);
     let lines = code.lines().count();
-    if lines > MAX_LINES {
-        faults.push(format!("{lines} lines before its tests, more than {MAX_LINES}"));
+    let is_test = name.starts_with("tests/") || name.ends_with("tests.rs");
+    let most = if is_test { MAX_TEST_LINES } else { MAX_LINES };
+    if lines > most {
+        faults.push(format!("{lines} lines before its tests, more than {most}"));
     }
-    let is_test = name.starts_with("tests/") || name.ends_with("/tests.rs");
     for arrow in ARROWS {
         let under = |directories: &[&str]| directories.iter().any(|directory| name.starts_with(directory));
         if !under(arrow.from) || under(arrow.except) || (is_test && !arrow.to.contains(&"xtask")) {

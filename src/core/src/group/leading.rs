@@ -1,0 +1,210 @@
+//! How this box leads, when it does: it carries out what the control pass decides (G-41, G-50 to G-59).
+
+use super::Group;
+use super::receive::Wish;
+use super::transmit::EXTRA_INTERVAL;
+use crate::address::{IdAddress, ServiceAddress};
+use crate::assignment::Candidate;
+use crate::control::{Control, Decision, Situation, choice_patience};
+use crate::host_db::Host;
+use crate::info_message::{Body, Order};
+use crate::io::{Action, CommandError};
+use crate::mutation::Mutation;
+use crate::notification::{HostState, Notification, Reason};
+use crate::outbox::Outbox;
+use crate::params::{Failback, MAX_ADDRESSES};
+use crate::time::{Duration, Instant};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// A predecessor's last order and the news that it no longer leads may overtake each other on the way by so much.
+const OVERTAKING: Duration = Duration::from_millis(3);
+
+impl Group {
+    /// Begins to lead, and goes on from the orders of a predecessor that do not show yet.
+    pub(super) fn take_over(&mut self, predecessor: Option<IdAddress>, now: Instant) {
+        let past = predecessor.and_then(|id| self.hosts.host(id));
+        let grace = match past.map(|host| (host.state, host.status.as_ref().is_some_and(|status| status.settled))) {
+            Some((HostState::Dead, _)) => Duration::ZERO,
+            // It knows that it no longer leads.
+            Some((HostState::Left, _) | (_, false)) => OVERTAKING,
+            // It does not yet, and acts a moment longer. Or several boxes begin at the same time.
+            Some((_, true)) | None => OVERTAKING + EXTRA_INTERVAL,
+        };
+        let mut control = Control::new(self.last_pass, now, grace);
+        for (address, (host, at)) in core::mem::take(&mut self.orders_heard) {
+            control.adopt(address, host, at + choice_patience(&self.params), now);
+        }
+        self.control = Some(control);
+    }
+
+    /// Takes note of an order to acquire (`Some`) or release, this box's own or another's.
+    pub(super) fn note_order(&mut self, address: ServiceAddress, acquirer: Option<IdAddress>, now: Instant) {
+        match (acquirer, &mut self.control) {
+            (Some(host), Some(control)) => {
+                control.adopt(address, host, now + choice_patience(&self.params), now);
+            }
+            (Some(host), None) => {
+                if self.orders_heard.len() >= MAX_ADDRESSES {
+                    self.orders_heard.pop_first();
+                }
+                self.orders_heard.insert(address, (host, now));
+            }
+            (None, _) => drop(self.orders_heard.remove(&address)),
+        }
+    }
+
+    /// Makes a control pass if this box leads and one is due; `true`: it changed this box's own part of the table.
+    pub(super) fn lead(&mut self, now: Instant, out: &mut Outbox) -> bool {
+        let Some(mut control) = self.control.take() else { return false };
+        let due = control.timeout().is_some_and(|timeout| now >= timeout);
+        if !self.control_stale && !due {
+            self.control = Some(control);
+            return false;
+        }
+        self.control_stale = false;
+        // An entry that is not to be had within two dead intervals will not be: the box can not reach us.
+        let patience = self.params.dead_after * 2;
+        let complete = self.hosts.live().all(|(_, host)| host.known(patience, now));
+        let decisions = control.pass(&mut Situation {
+            now,
+            params: &self.params,
+            table: &self.table,
+            candidates: self.candidates(now),
+            complete,
+            planted: self.identity.planted,
+        });
+        self.last_pass = control.pass_number();
+        self.control = Some(control);
+        for decision in decisions {
+            self.carry_out(decision, now, out);
+        }
+        self.table_stale
+    }
+
+    fn carry_out(&mut self, decision: Decision, now: Instant, out: &mut Outbox) {
+        let (wish, host, address, reason) = match decision {
+            Decision::Acquire { host, address, reason } => (Wish::Acquire, host, address, reason),
+            Decision::Release { host, address, reason } => (Wish::Release, host, address, reason),
+            Decision::CannotAssign { address } => {
+                return out.push(Action::Notify(Notification::CannotAssign { group: self.name.clone(), address }));
+            }
+        };
+        let reason = if reason == Reason::Unserved { self.reason_of_loss(address) } else { reason };
+        let order = Order { destination: host, address, pass: self.last_pass, reason };
+        if let Some(track) = self.tracks.get_mut(&address) {
+            track.reason = Some(reason);
+        }
+        match wish {
+            _ if host == self.params.id => self.obey(wish, &order, now, out),
+            Wish::Acquire => self.send(Body::Acquire(order), out),
+            Wish::Release => self.send(Body::Release(order), out),
+        }
+    }
+
+    /// Every live box as a candidate, by id.
+    fn candidates(&self, now: Instant) -> Vec<Candidate> {
+        let me = Candidate {
+            id: self.params.id,
+            available: self.available(),
+            spare: self.params.preferred_addresses.is_empty(),
+            draining: self.fitness.draining,
+            load: self.fitness.load,
+            capacity: self.fitness.capacity,
+            healthy_since: self.healthy_since,
+            heard_us: Some(now),
+            addresses: 0,
+        };
+        let other = |(id, host): (IdAddress, &Host)| {
+            let status = host.status.as_ref()?;
+            let takes = host.state == HostState::Up
+                || self.identity.planted.is(Mutation::IgnoreQuiesce) && host.state == HostState::Quiesced;
+            Some(Candidate {
+                id,
+                available: takes && host.entry.is_some() && host.reachable(self.params.dead_after, now),
+                spare: status.spare,
+                draining: status.draining,
+                load: status.load,
+                capacity: status.capacity,
+                healthy_since: host.healthy_since,
+                heard_us: host.heard_us,
+                addresses: 0,
+            })
+        };
+        let mut candidates: Vec<_> = self.hosts.live().filter_map(other).chain([me]).collect();
+        candidates.sort_unstable_by_key(|candidate| candidate.id);
+        candidates
+    }
+
+    fn check_command(&self, address: ServiceAddress) -> Result<(), CommandError> {
+        if self.leader != Some(self.params.id) {
+            return Err(CommandError::NotLeader { group: self.name.clone(), leader: self.leader });
+        }
+        if !self.services.contains(address) {
+            return Err(CommandError::NoSuchAddress(self.name.clone(), address));
+        }
+        Ok(())
+    }
+
+    /// An operator wants an address served by a box, or (`None`) by whichever the leader chooses.
+    ///
+    /// # Errors
+    /// Why it will not be; nothing was changed.
+    pub(crate) fn operator_acquire(
+        &mut self,
+        address: ServiceAddress,
+        host: Option<IdAddress>,
+        now: Instant,
+    ) -> Result<(), CommandError> {
+        self.check_command(address)?;
+        let candidates = self.candidates(now);
+        let find = |id| candidates.iter().find(|candidate| candidate.id == id);
+        if let Some(id) = host {
+            let Some(candidate) = find(id) else { return Err(CommandError::NoSuchHost(self.name.clone(), id)) };
+            if !candidate.available {
+                return Err(CommandError::NotEligible(id, String::from("it is not ok, quiesced, or not reached")));
+            }
+            let home = self.services.home(address).map(|home| home.preferred).and_then(find);
+            if let Some(home) = home.filter(|home| home.id != id && home.available)
+                && self.params.failback != Failback::Manual
+            {
+                let why = alloc::format!("the address would go home to {}; quiesce that box first", home.id);
+                return Err(CommandError::NotEligible(id, why));
+            }
+        }
+        let Some(row) = self.table.get(&address) else { return Ok(()) };
+        let holder = row.online().next();
+        if holder.is_some() && (host.is_none() || holder == host) {
+            return Ok(()); // It is served, and where it should be.
+        }
+        if let Some(control) = &mut self.control {
+            control.move_address(address, holder, host);
+        }
+        self.touch();
+        Ok(())
+    }
+
+    /// An operator wants whoever serves an address to release it.
+    ///
+    /// # Errors
+    /// Why it will not be; nothing was changed.
+    pub(crate) fn operator_release(&mut self, address: ServiceAddress) -> Result<(), CommandError> {
+        self.check_command(address)?;
+        let holder = self.table.get(&address).and_then(|row| row.online().next());
+        if let (Some(holder), Some(control)) = (holder, &mut self.control) {
+            control.move_address(address, Some(holder), None);
+        }
+        self.touch();
+        Ok(())
+    }
+
+    /// Why nobody serves an address: the box that did may have failed a test (G-64).
+    fn reason_of_loss(&self, address: ServiceAddress) -> Reason {
+        let Some(last) = self.tracks.get(&address).and_then(|track| track.last_online) else { return Reason::Unserved };
+        let failed = match self.hosts.host(last) {
+            Some(host) => host.state == HostState::NotOk,
+            None => last == self.params.id && !self.ok(),
+        };
+        if failed { Reason::Test } else { Reason::Unserved }
+    }
+}

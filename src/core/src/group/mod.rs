@@ -1,0 +1,514 @@
+//! One service group as this box lives it: A's service monitor, with its threads turned into one state machine.
+//!
+//! Here are its state and its clockwork; what it says is in `transmit`, what it makes of what it hears in `receive`, what
+//! it does with addresses in `serving`, how it leads in `leading`, how it goes in `leaving`, and its picture in `picture`.
+//! It knows nothing of other groups, and of the box only what it is told.
+
+mod announcer;
+mod leading;
+mod leaving;
+mod picture;
+mod receive;
+mod serving;
+mod transmit;
+
+use crate::address::{GroupName, HostName, IdAddress, ServiceAddress};
+use crate::control::Control;
+use crate::control_table::{self, ControlTable};
+use crate::counters::{Counters, DropCause};
+use crate::host_db::{Host, HostDb};
+use crate::info_message::{Claim, Row};
+use crate::io::Action;
+use crate::leader;
+use crate::monitor::load_object;
+use crate::mutation::{Mutation, Planted};
+use crate::notification::{HostState, Notification, Reason};
+use crate::outbox::Outbox;
+use crate::params::GroupParams;
+use crate::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence};
+use crate::service_db::{Home, ServiceDb};
+use crate::time::{Duration, Instant};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use announcer::Announcer;
+use leaving::Stage;
+use picture::Track;
+use serving::Held;
+use transmit::Schedule;
+
+/// What a group knows of the box that it is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) name: HostName,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) generation: Generation,
+    pub(crate) planted: Planted,
+}
+
+/// Is this box fit to serve in the group, and does it want to?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fitness {
+    /// Every linked test passes.
+    tests_pass: bool,
+    /// The service interface has a carrier.
+    carrier: bool,
+    quiesced: bool,
+    draining: bool,
+    load: u32,
+    capacity: u32,
+}
+
+/// What a command's pass number is compared with (G-5): the last one from that leader in that life for that address.
+type LastOrder = (IdAddress, Incarnation, PassNumber);
+
+/// A service group on this box.
+#[derive(Debug)]
+pub(crate) struct Group {
+    name: GroupName,
+    params: GroupParams,
+    identity: Identity,
+    fitness: Fitness,
+    /// Since when this box could have been given addresses without a break.
+    healthy_since: Option<Instant>,
+    own_transitions: u32,
+    own_last_change: Instant,
+    stage: Stage,
+    /// What it served when it was told to leave.
+    given_up: Vec<ServiceAddress>,
+    /// When it began to listen, and whether that is a dead interval ago (G-40).
+    listening_since: Instant,
+    settled: bool,
+    /// What it hears before is what piled up while it slept: old news.
+    deaf_until: Instant,
+    hosts: HostDb,
+    services: ServiceDb,
+    leader: Option<IdAddress>,
+    /// The leader's memory; only while this box leads (G-41).
+    control: Option<Control>,
+    /// Where the pass numbers go on when this box leads again in this life (G-5).
+    last_pass: PassNumber,
+    table: ControlTable,
+    table_stale: bool,
+    control_stale: bool,
+    holdings: BTreeMap<ServiceAddress, Held>,
+    last_orders: BTreeMap<ServiceAddress, LastOrder>,
+    /// Whom a leader last ordered to acquire an address, and when: all hear it, so the next leader can go on from there.
+    orders_heard: BTreeMap<ServiceAddress, (IdAddress, Instant)>,
+    announcer: Announcer,
+    next_renewal: Instant,
+    /// This box's own entry without ages, and its version (G-3).
+    rows: Vec<Row>,
+    entry_version: EntryVersion,
+    entry_stale: bool,
+    /// The entry differs from what was last sent.
+    entry_unsent: bool,
+    sequence: Sequence,
+    schedule: Schedule,
+    tracks: BTreeMap<ServiceAddress, Track>,
+    counters: Counters,
+    last_change: Instant,
+    due: Instant,
+}
+
+impl Group {
+    /// Joins a group: nothing is known of it yet.
+    pub(crate) fn new(name: GroupName, params: GroupParams, identity: Identity, now: Instant) -> Self {
+        let (load, capacity) = load_object::UNMEASURED;
+        let mut group = Self {
+            name,
+            identity,
+            fitness: Fitness { tests_pass: true, carrier: true, quiesced: false, draining: false, load, capacity },
+            healthy_since: Some(now),
+            own_transitions: 0,
+            own_last_change: now,
+            stage: Stage::Running,
+            given_up: Vec::new(),
+            listening_since: now,
+            settled: false,
+            deaf_until: now,
+            hosts: HostDb::default(),
+            services: ServiceDb::default(),
+            leader: None,
+            control: None,
+            last_pass: PassNumber::default(),
+            table: ControlTable::new(),
+            table_stale: true,
+            control_stale: true,
+            holdings: BTreeMap::new(),
+            last_orders: BTreeMap::new(),
+            orders_heard: BTreeMap::new(),
+            announcer: Announcer::new(params.announce_every, now),
+            next_renewal: now + params.lease / 3,
+            rows: Vec::new(),
+            entry_version: EntryVersion::default(),
+            entry_stale: true,
+            entry_unsent: true,
+            sequence: Sequence::default(),
+            schedule: Schedule::starting(now),
+            tracks: BTreeMap::new(),
+            counters: Counters::default(),
+            last_change: now,
+            due: now,
+            params,
+        };
+        group.take_addresses(now);
+        group
+    }
+
+    /// Takes a new configuration in place: what did not change is not touched.
+    pub(crate) fn configure(&mut self, params: GroupParams, identity: Identity, now: Instant, out: &mut Outbox) {
+        if params == self.params && identity == self.identity {
+            return;
+        }
+        if params.announce_every != self.params.announce_every {
+            self.announcer = Announcer::new(params.announce_every, now);
+        }
+        (self.params, self.identity) = (params, identity);
+        self.schedule.hasten(now + self.params.beat);
+        self.next_renewal = self.next_renewal.min(now + self.params.lease / 3);
+        self.take_addresses(now);
+        let gone: Vec<_> = self.holdings.keys().copied().filter(|held| !self.services.contains(*held)).collect();
+        for address in gone {
+            self.release(address, Reason::Configuration, now, out);
+        }
+        self.status_changed(out);
+        self.touch_table();
+    }
+
+    fn take_addresses(&mut self, now: Instant) {
+        self.services.configure(&self.params.pool_addresses, self.params.orphan_timeout, self.params.dead_after);
+        self.own_preferred(now);
+    }
+
+    fn own_preferred(&mut self, now: Instant) {
+        let preferred = self.preferred();
+        let home = self.is_home(self.params.id);
+        if !self.services.owns(self.params.id, &preferred, home, now) {
+            self.drop_one(DropCause::OverLimit);
+        }
+    }
+
+    /// This box's preferred addresses, ascending.
+    fn preferred(&self) -> Vec<ServiceAddress> {
+        let mut preferred = self.params.preferred_addresses.clone();
+        preferred.sort_unstable();
+        preferred.dedup();
+        preferred
+    }
+
+    /// Its configuration.
+    pub(crate) fn params(&self) -> &GroupParams {
+        &self.params
+    }
+
+    /// Who leads, as seen here.
+    pub(crate) fn leader(&self) -> Option<IdAddress> {
+        self.leader
+    }
+
+    /// Something went in: [`advance`](Self::advance) has to look.
+    pub(crate) fn touch(&mut self) {
+        self.due = Instant::ZERO;
+    }
+
+    /// When [`advance`](Self::advance) has something to do.
+    pub(crate) fn timeout(&self) -> Instant {
+        self.due
+    }
+
+    /// Counts something dropped.
+    pub(crate) fn drop_one(&mut self, cause: DropCause) {
+        self.counters.drops.count(cause);
+    }
+
+    fn touch_table(&mut self) {
+        (self.table_stale, self.control_stale, self.entry_stale) = (true, true, true);
+    }
+
+    fn status_changed(&mut self, out: &mut Outbox) {
+        self.schedule.urgent = true;
+        self.control_stale = true;
+        out.changed();
+    }
+
+    fn ok(&self) -> bool {
+        self.fitness.tests_pass && self.fitness.carrier
+    }
+
+    fn quiesced(&self) -> bool {
+        self.fitness.quiesced || self.stage != Stage::Running
+    }
+
+    /// It may be given addresses.
+    fn available(&self) -> bool {
+        self.ok()
+            && (!self.quiesced() || self.identity.planted.is(Mutation::IgnoreQuiesce) && self.stage == Stage::Running)
+    }
+
+    fn own_state(&self) -> HostState {
+        match (self.stage, self.ok(), self.quiesced()) {
+            (Stage::Left { .. } | Stage::Gone, _, _) => HostState::Left,
+            (_, false, _) => HostState::NotOk,
+            (_, true, true) => HostState::Quiesced,
+            (_, true, false) => HostState::Up,
+        }
+    }
+
+    /// Changes the fitness by `change`, and does what follows: a box that is no longer ok releases everything (G-11).
+    fn become_fit(&mut self, now: Instant, out: &mut Outbox, change: impl FnOnce(&mut Fitness)) {
+        let (before, state) = (self.fitness, self.own_state());
+        change(&mut self.fitness);
+        if self.fitness == before {
+            return;
+        }
+        let figures_only = Fitness { load: before.load, capacity: before.capacity, ..self.fitness } == before;
+        if figures_only {
+            return out.changed();
+        }
+        self.healthy_since = if self.available() { self.healthy_since.or(Some(now)) } else { None };
+        self.status_changed(out);
+        self.entry_stale = true;
+        if self.own_state() != state {
+            self.own_transitions = self.own_transitions.saturating_add(1);
+            self.own_last_change = now;
+            if self.ok() {
+                self.own_preferred(now);
+                self.table_stale = true;
+            } else {
+                // The countdown of its addresses begins now, not when they were last looked at.
+                let before_this = core::mem::replace(&mut self.fitness, before);
+                self.see_who_is_home(now);
+                self.fitness = before_this;
+            }
+            self.notify_host_state(self.params.id, self.own_state(), out);
+        }
+        if !self.ok() {
+            self.release_all(Reason::Test, now, out);
+        }
+    }
+
+    /// The linked tests pass, or not (G-11).
+    pub(crate) fn tests_pass(&mut self, pass: bool, now: Instant, out: &mut Outbox) {
+        self.become_fit(now, out, |fitness| fitness.tests_pass = pass);
+    }
+
+    /// The service interface has a carrier, or not.
+    pub(crate) fn carrier(&mut self, up: bool, now: Instant, out: &mut Outbox) {
+        self.become_fit(now, out, |fitness| fitness.carrier = up);
+    }
+
+    /// Load and capacity of the linked load object.
+    pub(crate) fn loaded(&mut self, (load, capacity): (u32, u32), now: Instant, out: &mut Outbox) {
+        self.become_fit(now, out, |fitness| (fitness.load, fitness.capacity) = (load, capacity));
+    }
+
+    /// An operator quiesces, drains (which quiesces too, G-59), or undoes both.
+    pub(crate) fn quiesce(&mut self, quiesced: bool, draining: bool, now: Instant, out: &mut Outbox) {
+        self.become_fit(now, out, |fitness| (fitness.quiesced, fitness.draining) = (quiesced, draining));
+    }
+
+    /// Lets time pass: everything that is due, or follows from what was taken in.
+    pub(crate) fn advance(&mut self, now: Instant, out: &mut Outbox) {
+        if now < self.due || self.stage == Stage::Gone {
+            return;
+        }
+        self.expire_hosts(now, out);
+        self.settle(now, out);
+        self.expire_orphans(now, out);
+        // Orders to itself change the table; a handful of rounds is the most that can follow from each other.
+        for _ in 0..4 {
+            self.elect(now, out);
+            if self.table_stale {
+                self.rebuild_table(now, out);
+            }
+            if !self.lead(now, out) {
+                break;
+            }
+        }
+        self.probe(now, out);
+        self.leave_when_done(now, out);
+        self.announce_and_renew(now, out);
+        self.transmit(now, out);
+        self.due = self.next_due();
+    }
+
+    /// A box that overslept its own dead interval can not know who serves its addresses now: they are lost, and it
+    /// listens again before it acts (G-33). Measured from what it last said, because that is what the others go by.
+    pub(crate) fn wake_up(&mut self, now: Instant, out: &mut Outbox) {
+        if now.since(self.schedule.last_sent) < self.params.dead_after || !self.stage.speaks() {
+            return;
+        }
+        self.touch();
+        self.schedule.hasten(now);
+        (self.listening_since, self.settled) = (now, false);
+        self.deaf_until = now + self.params.beat / 2;
+        self.control = None;
+        self.announcer.forget();
+        // It was us who did not listen: the others get a dead interval to be heard again.
+        for (_, host) in self.hosts.iter_mut().filter(|(_, host)| host.live()) {
+            host.spare(now + self.params.dead_after);
+        }
+        self.release_all(Reason::Overslept, now, out);
+        self.status_changed(out);
+    }
+
+    /// Drops who was silent for the dead interval (G-50).
+    fn expire_hosts(&mut self, now: Instant, out: &mut Outbox) {
+        if self.identity.planted.is(Mutation::NeverExpire) {
+            return;
+        }
+        if self.hosts.timeout(self.params.dead_after).is_none_or(|timeout| now < timeout) {
+            return;
+        }
+        let silent = |host: &Host| now >= host.expires(self.params.dead_after);
+        let dead: Vec<_> = self.hosts.live().filter(|(_, host)| silent(host)).map(|(id, _)| id).collect();
+        for id in dead {
+            self.host_becomes(id, HostState::Dead, now, out);
+        }
+    }
+
+    /// Takes in another box's state, and tells people.
+    fn host_becomes(&mut self, id: IdAddress, state: HostState, now: Instant, out: &mut Outbox) {
+        if self.hosts.host(id).is_none_or(|host| host.state == state) {
+            return;
+        }
+        self.see_who_is_home(now);
+        let Some(host) = self.hosts.host(id) else { return };
+        let was_live = host.live();
+        let claims = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
+        if let Some(host) = self.hosts.host_mut(id) {
+            host.become_state(state, now);
+        }
+        if self.is_home(id) {
+            self.take_preferred_of(id, now);
+        }
+        if was_live && matches!(state, HostState::Dead | HostState::Left) {
+            self.claims_changed(&claims, &[], now);
+        } else if !was_live {
+            // Where it was, it may have served what we serve, and clients may have learnt it.
+            self.announce_everything(now);
+        }
+        self.touch_table();
+        out.changed();
+        self.notify_host_state(id, state, out);
+    }
+
+    fn notify_host_state(&self, host: IdAddress, state: HostState, out: &mut Outbox) {
+        out.push(Action::Notify(Notification::HostStateChange { group: self.name.clone(), host, state }));
+    }
+
+    /// It has listened long enough and is not on its way out.
+    fn may_lead(&self) -> bool {
+        self.settled && self.stage == Stage::Running
+    }
+
+    fn settle(&mut self, now: Instant, out: &mut Outbox) {
+        let listened = now.since(self.listening_since) >= self.params.dead_after;
+        if !self.settled && (listened || self.identity.planted.is(Mutation::ActUnsettled)) {
+            self.settled = true;
+            self.status_changed(out);
+        }
+    }
+
+    /// A box whose preferred address could be served by it at this moment, so that no countdown runs.
+    fn is_home(&self, id: IdAddress) -> bool {
+        if id == self.params.id {
+            return self.ok() && self.stage.speaks();
+        }
+        self.hosts.host(id).is_some_and(|host| matches!(host.state, HostState::Up | HostState::Quiesced))
+    }
+
+    /// Notes for every address whose preferred box is well that it was home until now (G-22).
+    fn see_who_is_home(&mut self, now: Instant) {
+        if self.params.orphan_timeout.is_none() {
+            return;
+        }
+        let seen = |(address, home): (ServiceAddress, Home)| Some((address, self.seen_home(home.preferred, now)?));
+        let home: Vec<_> = self.services.homes().filter_map(seen).collect();
+        for (address, at) in home {
+            self.services.at_home(address, at);
+        }
+    }
+
+    /// When a box was last known to be well, if it is held to be.
+    fn seen_home(&self, id: IdAddress, now: Instant) -> Option<Instant> {
+        self.is_home(id).then(|| self.hosts.host(id).map_or(now, Host::last_heard))
+    }
+
+    fn expire_orphans(&mut self, now: Instant, out: &mut Outbox) {
+        if self.services.timeout().is_none_or(|timeout| now < timeout) {
+            return;
+        }
+        self.see_who_is_home(now);
+        for address in self.services.expire(now) {
+            out.push(Action::Notify(Notification::OrphanExpired { group: self.name.clone(), address }));
+            self.release(address, Reason::Expired, now, out);
+            self.touch_table();
+        }
+    }
+
+    /// Finds out who leads (G-40).
+    fn elect(&mut self, now: Instant, out: &mut Outbox) {
+        let own = self.stage.speaks().then_some((self.params.id, self.may_lead()));
+        let others =
+            self.hosts.live().map(|(id, host)| (id, host.status.as_ref().is_some_and(|status| status.settled)));
+        let leader = leader::elect(others.chain(own));
+        if leader == self.leader {
+            return;
+        }
+        let predecessor = core::mem::replace(&mut self.leader, leader);
+        self.last_change = now;
+        if leader.is_some_and(|leader| leader != self.params.id) {
+            self.counters.leader_changes = self.counters.leader_changes.saturating_add(1);
+        }
+        self.control = None;
+        if leader == Some(self.params.id) {
+            self.take_over(predecessor, now);
+        }
+        if self.identity.planted.is(Mutation::LoseOrphanTimer) {
+            self.services.restart_countdowns(now);
+        }
+        (self.control_stale, self.entry_stale) = (true, true);
+        out.changed();
+        out.push(Action::Notify(Notification::LeaderChange { group: self.name.clone(), leader }));
+    }
+
+    /// Builds the control table anew from both databases (G-51).
+    fn rebuild_table(&mut self, now: Instant, out: &mut Outbox) {
+        self.table_stale = false;
+        let homes = self.services.homes().map(|(address, home)| (address, Some(home.preferred)));
+        let pool = self.services.pool().filter(|address| self.services.home(*address).is_none());
+        let own: Vec<_> = self.own_claims().collect();
+        let others = self.hosts.live().filter_map(|(id, host)| Some((id, host.entry.as_ref()?.claims.as_slice())));
+        self.table = control_table::build(
+            homes.chain(pool.map(|address| (address, None))),
+            others.chain([(self.params.id, own.as_slice())]),
+        );
+        self.control_stale = true;
+        self.track(now, out);
+    }
+
+    fn own_claims(&self) -> impl Iterator<Item = (ServiceAddress, Claim)> + '_ {
+        self.holdings.iter().filter_map(|(address, held)| Some((*address, held.holding.claim()?)))
+    }
+
+    fn next_due(&self) -> Instant {
+        let settles = (!self.settled).then(|| self.listening_since + self.params.dead_after);
+        let renewal = (!self.holdings.is_empty()).then_some(self.next_renewal);
+        let hosts = self.hosts.timeout(self.params.dead_after);
+        let hosts = hosts.filter(|_| !self.identity.planted.is(Mutation::NeverExpire));
+        let speaks = self.stage.speaks().then(|| self.schedule.next());
+        let timeouts = [
+            speaks,
+            self.next_probe(),
+            settles,
+            renewal,
+            hosts,
+            self.services.timeout(),
+            self.control.as_ref().and_then(Control::timeout),
+            self.announcer.timeout(),
+            self.stage.timeout(&self.params),
+        ];
+        timeouts.into_iter().flatten().min().unwrap_or(Instant::ZERO + Duration::MAX)
+    }
+}

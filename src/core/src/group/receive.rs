@@ -1,0 +1,226 @@
+//! What this box makes of what it hears (A, figures 4A to 4D; G-20 to G-22).
+
+use super::Group;
+use crate::address::{IdAddress, ServiceAddress};
+use crate::counters::DropCause;
+use crate::host_db::{Admission, Host};
+use crate::info_message::{Body, Claim, Info, Message, Order, Row, Status};
+use crate::mutation::Mutation;
+use crate::notification::HostState;
+use crate::outbox::Outbox;
+use crate::params::MAX_ADDRESSES;
+use crate::quantity::Incarnation;
+use crate::time::Instant;
+
+/// What an order asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Acquire,
+    Release,
+}
+
+fn state_of(status: &Status) -> HostState {
+    match (status.ok, status.quiesced) {
+        (false, _) => HostState::NotOk,
+        (true, true) => HostState::Quiesced,
+        (true, false) => HostState::Up,
+    }
+}
+
+impl Group {
+    /// Takes in an authentic message.
+    pub(crate) fn receive(&mut self, message: Message, now: Instant, out: &mut Outbox) {
+        let Message { sender, incarnation, sequence, body } = message;
+        if sender == self.params.id {
+            return self.drop_one(DropCause::OwnId);
+        }
+        if now < self.deaf_until {
+            return self.drop_one(DropCause::Replay);
+        }
+        let past = self.hosts.host(sender).filter(|host| host.live() && host.incarnation < incarnation);
+        let past_claims = past.and_then(|host| Some(host.entry.as_ref()?.claims.clone()));
+        let (newest, reborn) = match self.hosts.admit(sender, incarnation, sequence, now) {
+            Admission::Accepted { newest, reborn } => (newest, reborn),
+            Admission::Duplicate => return self.drop_one(DropCause::Duplicate),
+            Admission::Replay => return self.drop_one(DropCause::Replay),
+            Admission::Full => return self.drop_one(DropCause::OverLimit),
+        };
+        self.counters.messages_in = self.counters.messages_in.saturating_add(1);
+        self.touch();
+        if reborn {
+            // What the box claimed in its last life it does not hold in this one (G-22).
+            self.claims_changed(&past_claims.unwrap_or_default(), &[], now);
+            self.touch_table();
+        }
+        match body {
+            Body::Info(info) => self.informed(sender, info, newest, now, out),
+            Body::Acquire(order) => self.ordered(sender, incarnation, Wish::Acquire, order, now, out),
+            Body::Release(order) => self.ordered(sender, incarnation, Wish::Release, order, now, out),
+            Body::Leave if newest => self.host_becomes(sender, HostState::Left, now, out),
+            Body::Leave => {}
+            Body::Ask(asked) if asked == self.params.id => self.schedule.owe_entry(),
+            Body::Ask(_) => {}
+        }
+    }
+
+    fn informed(&mut self, sender: IdAddress, info: Info, newest: bool, now: Instant, out: &mut Outbox) {
+        let Some(host) = self.hosts.host_mut(sender) else { return };
+        if !newest && !host.live() {
+            return; // A straggler of a box that died or left does not bring it back.
+        }
+        let Info { status, entry_version, part, heard } = info;
+        host.heard = now;
+        let unknown = !host.live();
+        if newest {
+            let state = state_of(&status);
+            if host.status.as_ref() != Some(&status) {
+                self.control_stale = true;
+                out.changed();
+            }
+            host.status = Some(status);
+            self.host_becomes(sender, state, now, out);
+            self.hear_of_others(sender, &heard, now);
+        }
+        let Some(host) = self.hosts.host_mut(sender) else { return };
+        host.told_of(entry_version, now);
+        match part {
+            Some(part) => {
+                self.hear_of_orphans(&part.rows, now);
+                self.take_part(sender, entry_version, &part, now, out);
+            }
+            None if host.wants_asking(self.params.beat, now) => self.send(Body::Ask(sender), out),
+            None => {}
+        }
+        if unknown {
+            // It may know as little of us.
+            self.schedule.owe_entry();
+        }
+    }
+
+    fn hear_of_others(&mut self, sender: IdAddress, heard: &[crate::info_message::Heard], now: Instant) {
+        let dead_after = self.params.dead_after;
+        for heard in heard {
+            if heard.id != self.params.id {
+                self.hosts.heard_by_another(heard, now);
+            } else if heard.incarnation == self.identity.incarnation
+                && let Some(host) = self.hosts.host_mut(sender)
+            {
+                let reachable = host.reachable(dead_after, now);
+                host.heard_us = host.heard_us.max(Some(now.before(heard.age)));
+                self.control_stale |= reachable != host.reachable(dead_after, now);
+            }
+        }
+    }
+
+    fn hear_of_orphans(&mut self, rows: &[Row], now: Instant) {
+        for row in rows {
+            let Row::Orphan { address, preferred, age } = *row else { continue };
+            // Whether a box that we hear owns an address it says itself.
+            let disowns = |host: &Host| {
+                let entry = host.entry.as_ref().filter(|_| host.live());
+                entry.is_some_and(|entry| entry.preferred.binary_search(&address).is_err())
+            };
+            if preferred == self.params.id || self.hosts.host(preferred).is_some_and(disowns) {
+                continue;
+            }
+            let known = self.services.contains(address);
+            if !self.services.told(address, preferred, age, now) {
+                self.drop_one(DropCause::OverLimit);
+            }
+            if known != self.services.contains(address) {
+                self.touch_table();
+            }
+        }
+    }
+
+    fn take_part(
+        &mut self,
+        sender: IdAddress,
+        version: crate::quantity::EntryVersion,
+        part: &crate::info_message::EntryPart,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        let Some(host) = self.hosts.host_mut(sender) else { return };
+        let known = host.entry.as_ref().map(|entry| entry.version);
+        let before = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
+        if !host.take_part(version, part, now) {
+            return;
+        }
+        let after = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
+        self.claims_changed(&before, &after, now);
+        if known.is_some_and(|known| version > known.next()) {
+            // What it claimed in the versions that were lost on the way nobody can tell.
+            self.announce_everything(now);
+        }
+        self.take_preferred_of(sender, now);
+        self.touch_table();
+        out.changed();
+    }
+
+    /// Takes over whose addresses are whose from a box's entry.
+    pub(super) fn take_preferred_of(&mut self, id: IdAddress, now: Instant) {
+        let home = self.is_home(id);
+        let Some(entry) = self.hosts.host(id).and_then(|host| host.entry.as_ref()) else { return };
+        if !self.services.owns(id, &entry.preferred, home, now) {
+            self.drop_one(DropCause::OverLimit);
+        }
+    }
+
+    fn ordered(
+        &mut self,
+        sender: IdAddress,
+        incarnation: Incarnation,
+        wish: Wish,
+        order: Order,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        // The sender may know a moment before us that it leads now.
+        self.expire_hosts(now, out);
+        self.elect(now, out);
+        let leads = self.leader == Some(sender) || self.identity.planted.is(Mutation::ObeyAnyone);
+        // From whoever led a moment ago, too: its order may be obeyed by who does not know better yet.
+        self.note_order(order.address, (wish == Wish::Acquire).then_some(order.destination), now);
+        if leads && let Some(track) = self.tracks.get_mut(&order.address) {
+            track.reason = Some(order.reason);
+        }
+        if order.destination != self.params.id {
+            return;
+        }
+        if !leads {
+            return self.drop_one(DropCause::NotLeader);
+        }
+        let last = self.last_orders.get(&order.address);
+        if last.is_some_and(|(leader, life, pass)| (*leader, *life) == (sender, incarnation) && order.pass < *pass) {
+            return self.drop_one(DropCause::StalePass);
+        }
+        if self.last_orders.len() >= MAX_ADDRESSES && last.is_none() {
+            self.last_orders.pop_first();
+        }
+        self.last_orders.insert(order.address, (sender, incarnation, order.pass));
+        self.obey(wish, &order, now, out);
+    }
+
+    /// Carries out an order, this box's own or another's (G-20, G-21).
+    ///
+    /// Beyond seed A, a box does not acquire what it hears another box serve: the leader may not hear that box, or its
+    /// order may be old. The leader repeats an order that shows no effect.
+    pub(super) fn obey(&mut self, wish: Wish, order: &Order, now: Instant, out: &mut Outbox) {
+        match wish {
+            Wish::Acquire if self.available() && !self.held_elsewhere(order.address, now) => {
+                self.acquire(order.address, order.reason, now, out);
+            }
+            Wish::Acquire => {}
+            Wish::Release => self.release(order.address, order.reason, now, out),
+        }
+    }
+
+    fn held_elsewhere(&self, address: ServiceAddress, now: Instant) -> bool {
+        let holds = |host: &Host| {
+            let claim = host.entry.as_ref().and_then(|entry| entry.claim(address));
+            matches!(claim, Some(Claim::Online | Claim::Acquiring)) && now.since(host.heard) < self.params.dead_after
+        };
+        self.hosts.live().any(|(_, host)| holds(host)) && !self.identity.planted.is(Mutation::AcquireBeforeRelease)
+    }
+}

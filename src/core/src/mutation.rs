@@ -1,0 +1,71 @@
+//! Planted bugs, so that the tests can be tested: each must be caught by the simulation within CI's budget.
+//!
+//! Without the cargo feature `mutations` a node can not be given one and every question is answered `false`.
+
+/// A bug that can be planted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mutation {
+    /// A silent box is never found dead (G-50).
+    NeverExpire,
+    /// A box leads before it has listened for a dead interval (G-40).
+    ActUnsettled,
+    /// A box obeys whoever commands (G-20).
+    ObeyAnyone,
+    /// The leader forgets whom it chose and chooses anew with each pass (G-55).
+    ForgetPending,
+    /// The leader counts only what boxes report, not what it has just given them (G-55).
+    PlanFromReports,
+    /// The leader has the next box acquire before the last one has released (G-52).
+    AcquireBeforeRelease,
+    /// A box starts its sequence numbers anew now and then (G-1).
+    ReuseSequence,
+    /// An orphan's countdown starts anew with each leader (G-56).
+    LoseOrphanTimer,
+    /// A quiesced box is given addresses, and takes them (G-20, G-53).
+    IgnoreQuiesce,
+    /// Second-hand ages are passed on as if first-hand (G-4).
+    DoubleCountAges,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::NeverExpire,
+        Self::ActUnsettled,
+        Self::ObeyAnyone,
+        Self::ForgetPending,
+        Self::PlanFromReports,
+        Self::AcquireBeforeRelease,
+        Self::ReuseSequence,
+        Self::LoseOrphanTimer,
+        Self::IgnoreQuiesce,
+        Self::DoubleCountAges,
+    ];
+}
+
+/// The bug planted in a node, if any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Planted {
+    #[cfg(feature = "mutations")]
+    mutation: Option<Mutation>,
+}
+
+impl Planted {
+    /// This bug.
+    #[cfg(feature = "mutations")]
+    pub(crate) const fn of(mutation: Mutation) -> Self {
+        Self { mutation: Some(mutation) }
+    }
+
+    /// Is it this one?
+    #[cfg(feature = "mutations")]
+    pub(crate) fn is(self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    /// Is it this one? Never, outside the tests of the tests.
+    #[cfg(not(feature = "mutations"))]
+    pub(crate) const fn is(self, _mutation: Mutation) -> bool {
+        false
+    }
+}

@@ -1,0 +1,226 @@
+//! The Service Address Database: which addresses the group should serve, and how long each has been away from home.
+//!
+//! Every box keeps one, so that an orphan's countdown survives a change of leader (G-56). A pool address has no home
+//! and never runs out. It does not know who serves what: that is the control table's.
+
+use crate::address::{IdAddress, ServiceAddress};
+use crate::params::MAX_ADDRESSES;
+use crate::time::{Duration, Instant};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// A preferred address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Home {
+    /// The box that owns it.
+    pub(crate) preferred: IdAddress,
+    /// When that box last served it or could have: the countdown starts here.
+    pub(crate) last_home: Instant,
+    /// That was seen or told, not assumed: this box found the owner unwell and nobody said yet since when.
+    sure: bool,
+}
+
+/// The addresses of a group.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServiceDb {
+    homes: BTreeMap<ServiceAddress, Home>,
+    pool: BTreeSet<ServiceAddress>,
+    orphan_timeout: Option<Duration>,
+    /// Sightings told second-hand differ by the messages' travel time. One that is not later than what is known by more
+    /// than this is no news: else two boxes would keep an orphan young by telling each other of it for ever.
+    tolerance: Duration,
+    /// What ran out, and when it was last at home: a peer whose countdown ends a moment later does not bring it back.
+    expired: BTreeMap<ServiceAddress, Instant>,
+}
+
+impl ServiceDb {
+    /// Takes the addresses and times of a configuration.
+    pub(crate) fn configure(&mut self, pool: &[ServiceAddress], orphan_timeout: Option<Duration>, tolerance: Duration) {
+        self.pool = pool.iter().copied().collect();
+        self.orphan_timeout = orphan_timeout;
+        self.tolerance = tolerance;
+    }
+
+    /// The group should serve this address.
+    pub(crate) fn contains(&self, address: ServiceAddress) -> bool {
+        self.pool.contains(&address) || self.homes.contains_key(&address)
+    }
+
+    /// The home of a preferred address.
+    pub(crate) fn home(&self, address: ServiceAddress) -> Option<Home> {
+        self.homes.get(&address).copied()
+    }
+
+    /// All preferred addresses.
+    pub(crate) fn homes(&self) -> impl Iterator<Item = (ServiceAddress, Home)> + '_ {
+        self.homes.iter().map(|(address, home)| (*address, *home))
+    }
+
+    /// The addresses without a preferred box.
+    pub(crate) fn pool(&self) -> impl Iterator<Item = ServiceAddress> + '_ {
+        self.pool.iter().copied()
+    }
+
+    /// A live box says that it owns these (ascending), and nothing else: what it owned before and no longer names is not
+    /// the group's any more. What ran out comes back only if the box is well (`home`). `false`: the group has too many
+    /// addresses, and some were not taken.
+    pub(crate) fn owns(&mut self, owner: IdAddress, addresses: &[ServiceAddress], home: bool, now: Instant) -> bool {
+        self.homes.retain(|address, home| home.preferred != owner || addresses.binary_search(address).is_ok());
+        let mut room = true;
+        for address in addresses {
+            let full = self.full();
+            match self.homes.get_mut(address) {
+                // Two boxes configured with one address: the lower id has it, everywhere alike.
+                Some(home) if home.preferred < owner => {}
+                Some(home) => home.preferred = owner,
+                None if !home && self.expired.contains_key(address) => {}
+                None if full => room = false,
+                None => {
+                    self.expired.remove(address);
+                    self.homes.insert(*address, Home { preferred: owner, last_home: now, sure: home });
+                }
+            }
+        }
+        room
+    }
+
+    /// Its preferred box served the address at that time, or could have: the countdown starts there (G-22).
+    pub(crate) fn at_home(&mut self, address: ServiceAddress, at: Instant) {
+        if let Some(home) = self.homes.get_mut(&address) {
+            home.last_home = if home.sure { home.last_home.max(at) } else { at };
+            home.sure = true;
+        }
+    }
+
+    /// A peer tells of an address away from home for `age` (G-22). `false`: the group has too many addresses.
+    pub(crate) fn told(&mut self, address: ServiceAddress, preferred: IdAddress, age: Duration, now: Instant) -> bool {
+        let last_home = now.before(age);
+        if let Some(home) = self.homes.get_mut(&address).filter(|home| !home.sure) {
+            (home.last_home, home.sure) = (last_home, true);
+            return true;
+        }
+        if self.has_run_out(last_home, now)
+            || self.expired.get(&address).is_some_and(|known| last_home <= *known + self.tolerance)
+        {
+            return true;
+        }
+        let full = self.full();
+        match self.homes.get_mut(&address) {
+            Some(home) => {
+                if last_home > home.last_home + self.tolerance {
+                    home.last_home = last_home;
+                }
+                true
+            }
+            None if full => false,
+            None => {
+                self.expired.remove(&address);
+                self.homes.insert(address, Home { preferred, last_home, sure: true });
+                true
+            }
+        }
+    }
+
+    fn full(&self) -> bool {
+        self.homes.len() + self.pool.len() >= MAX_ADDRESSES
+    }
+
+    fn has_run_out(&self, last_home: Instant, now: Instant) -> bool {
+        self.orphan_timeout.is_some_and(|timeout| now >= last_home + timeout)
+    }
+
+    /// What is left of an orphan's time; `None`: no limit.
+    pub(crate) fn time_left(&self, home: Home, now: Instant) -> Option<Duration> {
+        self.orphan_timeout.map(|timeout| (home.last_home + timeout).since(now))
+    }
+
+    /// Starts every countdown anew: what a planted bug does.
+    pub(crate) fn restart_countdowns(&mut self, now: Instant) {
+        self.homes.values_mut().for_each(|home| home.last_home = now);
+    }
+
+    /// Removes and returns the addresses whose time ran out (G-50, G-56).
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<ServiceAddress> {
+        if self.orphan_timeout.is_none() {
+            return Vec::new();
+        }
+        let over: Vec<_> = self.homes().filter(|(_, home)| self.has_run_out(home.last_home, now)).collect();
+        for (address, home) in &over {
+            self.homes.remove(address);
+            self.expired.insert(*address, home.last_home);
+        }
+        while self.expired.len() > MAX_ADDRESSES {
+            self.expired.pop_first();
+        }
+        over.into_iter().map(|(address, _)| address).filter(|address| !self.pool.contains(address)).collect()
+    }
+
+    /// When the next countdown ends.
+    pub(crate) fn timeout(&self) -> Option<Instant> {
+        let timeout = self.orphan_timeout?;
+        self.homes.values().map(|home| home.last_home + timeout).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{address, id, ms, secs};
+
+    fn db() -> ServiceDb {
+        let mut db = ServiceDb::default();
+        db.configure(&[address(200)], Some(Duration::from_secs(10)), Duration::from_millis(300));
+        db
+    }
+
+    #[test]
+    fn a_box_that_no_longer_names_an_address_takes_it_out_of_the_group() {
+        let mut db = db();
+        assert!(db.owns(id(1), &[address(1), address(2)], true, secs(0)));
+        assert!(db.owns(id(1), &[address(2)], true, secs(1)));
+        assert!(!db.contains(address(1)));
+        assert!(db.contains(address(2)) && db.contains(address(200)));
+    }
+
+    #[test]
+    fn of_two_boxes_configured_with_one_address_the_lower_owns_it_in_whatever_order_they_are_heard() {
+        for order in [[1, 2], [2, 1]] {
+            let mut db = db();
+            for owner in order {
+                db.owns(id(owner), &[address(7)], true, secs(0));
+            }
+            assert_eq!(db.home(address(7)).unwrap().preferred, id(1), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn an_orphan_runs_out_once_and_a_slower_peer_does_not_bring_it_back() {
+        let mut db = db();
+        db.owns(id(1), &[address(1)], true, secs(0));
+        assert_eq!(db.timeout(), Some(secs(10)));
+        assert!(db.expire(ms(9_999)).is_empty());
+        assert_eq!(db.expire(secs(10)), [address(1)]);
+        assert!(db.told(address(1), id(1), Duration::from_millis(9_990), ms(10_001)));
+        assert!(!db.contains(address(1)));
+        db.owns(id(1), &[address(1)], false, secs(11));
+        assert!(!db.contains(address(1)), "nor does its own box while it is not ok");
+        db.owns(id(1), &[address(1)], true, secs(11));
+        assert!(db.contains(address(1)), "but when it is well, it does");
+    }
+
+    #[test]
+    fn boxes_that_tell_each_other_of_an_orphan_do_not_keep_it_young() {
+        let (mut a, mut b) = (db(), db());
+        a.owns(id(1), &[address(1)], true, secs(0));
+        b.told(address(1), id(1), Duration::ZERO, ms(50));
+        for beat in 1..100 {
+            let now = ms(beat * 100);
+            let age = |db: &ServiceDb| now.since(db.home(address(1)).unwrap().last_home);
+            let (of_a, of_b) = (age(&a), age(&b));
+            a.told(address(1), id(1), of_b, ms(beat * 100 + 50));
+            b.told(address(1), id(1), of_a, ms(beat * 100 + 50));
+        }
+        assert_eq!(a.expire(secs(10)), [address(1)]);
+        assert_eq!(b.expire(ms(10_050)), [address(1)]);
+    }
+}

@@ -1,0 +1,255 @@
+//! What `raisctl status` shows: a snapshot as text for a terminal. Pure; ages count from the snapshot's own time.
+
+use super::human;
+use super::protocol::Runtime;
+use super::table::{Cell, Palette, Table, Tone, wrap};
+use crate::snapshot::{AboutGroup, Snapshot};
+use rais_core::address::IdAddress;
+use rais_core::counters::DropCause;
+use rais_core::notification::HostState;
+use rais_core::quantity::Utilisation;
+use rais_core::time::Instant;
+use rais_core::view::{AddressState, AddressView, GroupView, HostView};
+use std::fmt::Write;
+
+/// Longest name shown in a column of its own; longer ones end in `…`.
+const NAME_WIDTH: usize = 16;
+
+/// The whole status, for a terminal `width` columns wide.
+#[must_use]
+pub fn render(snapshot: &Snapshot, runtime: &Runtime, palette: Palette, width: usize) -> String {
+    let mut page = Page { text: String::new(), palette, width };
+    page.header(snapshot, runtime);
+    for group in &snapshot.view.groups {
+        let about = snapshot.about.groups.iter().find(|about| about.name == group.name);
+        page.group(group, about, snapshot.view.at);
+    }
+    page.objects(snapshot);
+    page.text
+}
+
+struct Page {
+    text: String,
+    palette: Palette,
+    width: usize,
+}
+
+impl Page {
+    fn line(&mut self, tone: Tone, indent: usize, text: &str) {
+        for line in wrap(text, self.width.saturating_sub(indent)) {
+            let _ = writeln!(self.text, "{:indent$}{}", "", self.palette.paint(tone, &line));
+        }
+    }
+
+    fn table(&mut self, table: &Table) {
+        self.text.push_str(&table.draw(self.palette, self.width));
+    }
+
+    fn header(&mut self, snapshot: &Snapshot, runtime: &Runtime) {
+        let (view, about) = (&snapshot.view, &snapshot.about);
+        let up = human::duration(view.at.since(about.started));
+        let name = self.palette.paint(Tone::Strong, view.name.as_str());
+        let signer = about.signer.as_ref().map_or(String::new(), |signer| format!(", signed by {signer}"));
+        let generation = view.generation;
+        let _ = writeln!(self.text, "{name}  rais {}, up {up}, configuration {generation}{signer}", about.version);
+        if about.signer.is_none() {
+            self.line(Tone::Warn, 2, "The configuration is not signed: raisd runs with --insecure-unsigned.");
+        }
+        if let Some(Err(reason)) = &about.last_reload {
+            self.line(Tone::Bad, 2, "The last reload was refused; this configuration stays:");
+            self.line(Tone::Bad, 4, reason);
+        }
+        for (count, what) in [(runtime.log_lines_dropped, "log lines"), (runtime.traps_dropped, "traps")] {
+            if count > 0 {
+                self.line(Tone::Warn, 2, &format!("{count} {what} dropped: their reader is too slow."));
+            }
+        }
+    }
+
+    fn group(&mut self, group: &GroupView, about: Option<&AboutGroup>, now: Instant) {
+        self.text.push('\n');
+        let name = self.palette.paint(Tone::Strong, group.name.as_str());
+        let place = about.map_or(String::new(), |about| {
+            let control: Vec<&str> = about.control_interfaces.iter().map(|name| name.as_str()).collect();
+            format!("  {} on {}, serving on {}", about.address, control.join(" and "), about.service_interface)
+        });
+        let _ = writeln!(self.text, "{name}{place}");
+        let (beat, dead_after) = (human::duration(group.beat), human::duration(group.dead_after));
+        let leader = match group.leader {
+            Some(leader) if group.leads() => format!("leader {} (this box)", name_of(group, leader)),
+            Some(leader) => format!("leader {}", name_of(group, leader)),
+            None if group.settled => String::from("no leader"),
+            None => String::from("listening before it takes part"),
+        };
+        let since = human::duration(now.since(group.last_change));
+        self.line(Tone::Plain, 2, &format!("{leader} for {since}, beat {beat}, dead after {dead_after}"));
+        if group.disagreeing > 0 {
+            let boxes = if group.disagreeing == 1 { "box is" } else { "boxes are" };
+            let text = format!("{} {boxes} configured differently for this group.", group.disagreeing);
+            self.line(Tone::Warn, 2, &text);
+        }
+        self.drops(group);
+        self.hosts(group, now);
+        self.addresses(group, now);
+    }
+
+    /// Duplicates are how two control networks look when all is well, so they are not told.
+    fn drops(&mut self, group: &GroupView) {
+        let drops = &group.counters.drops;
+        let mut causes: Vec<(DropCause, u64)> =
+            drops.iter().filter(|(cause, count)| *count > 0 && *cause != DropCause::Duplicate).collect();
+        if causes.is_empty() {
+            return;
+        }
+        causes.sort_by_key(|(cause, count)| (std::cmp::Reverse(*count), *cause));
+        let total: u64 = causes.iter().map(|(_, count)| count).sum();
+        let causes: Vec<String> = causes.iter().map(|(cause, count)| format!("{count} {cause}")).collect();
+        self.line(Tone::Faint, 2, &format!("{total} messages dropped: {}", causes.join(", ")));
+    }
+
+    fn hosts(&mut self, group: &GroupView, now: Instant) {
+        self.text.push('\n');
+        let mut table = Table::new(&["BOX", "ID", "STATE", "LOAD>", "SERVES>", "HEARD"]);
+        for host in &group.hosts {
+            let leads = group.leader == Some(host.id);
+            let (tone, state) = host_state(host);
+            let heard = match host.id == group.id {
+                true => String::from("this box"),
+                false => format!("{} ago", human::duration(now.since(host.last_heard))),
+            };
+            let cells = vec![
+                Cell::new(if leads { Tone::Strong } else { Tone::Plain }, host.name.as_str()).at_most(NAME_WIDTH),
+                Cell::plain(host.id.to_string()),
+                Cell::new(tone, state),
+                Cell::plain(per_cent(host.utilisation)).right(),
+                Cell::plain(host.served.to_string()).right(),
+                Cell::faint(heard),
+            ];
+            table.row(cells, Cell::faint(if host.spare { "hot spare" } else { "" }));
+            if leads {
+                table.mark();
+            }
+        }
+        self.table(&table);
+    }
+
+    fn addresses(&mut self, group: &GroupView, now: Instant) {
+        if group.addresses.is_empty() {
+            return;
+        }
+        self.text.push('\n');
+        let mut table = Table::new(&["ADDRESS", "STATE", "SERVER", "HOME", "SINCE"]);
+        for row in &group.addresses {
+            let tone = match row.state {
+                AddressState::Online => Tone::Good,
+                AddressState::Acquiring | AddressState::Releasing => Tone::Warn,
+                AddressState::Unserved | AddressState::Duplicate => Tone::Bad,
+            };
+            let server = row.server.map_or(Cell::faint("-"), |id| Cell::plain(name_of(group, id)));
+            let home = row.preferred.map_or(Cell::faint("pool"), |id| Cell::plain(name_of(group, id)));
+            let cells = vec![
+                Cell::plain(row.address.to_string()),
+                Cell::new(tone, row.state.as_str()),
+                server.at_most(NAME_WIDTH),
+                home.at_most(NAME_WIDTH),
+                Cell::faint(human::duration(now.since(row.last_change))),
+            ];
+            let note_tone = if row.last_error.is_some() { Tone::Warn } else { Tone::Faint };
+            table.row(cells, Cell::new(note_tone, address_note(row)));
+        }
+        self.table(&table);
+    }
+
+    fn objects(&mut self, snapshot: &Snapshot) {
+        let now = snapshot.view.at;
+        let mut tests = Table::new(&["TEST", "STATE", "RUNS>", "FAILED>", "SINCE"]);
+        for test in &snapshot.view.tests {
+            let (tone, state) = if test.passing { (Tone::Good, "passing") } else { (Tone::Bad, "failing") };
+            let cells = vec![
+                Cell::plain(test.name.as_str()),
+                Cell::new(tone, state),
+                Cell::plain(test.runs.to_string()).right(),
+                Cell::plain(test.failures.to_string()).right(),
+                Cell::faint(human::duration(now.since(test.last_change))),
+            ];
+            let error = test.last_error.clone().unwrap_or_default();
+            tests.row(cells, Cell::new(if test.passing { Tone::Faint } else { Tone::Warn }, error));
+        }
+        let mut loads = Table::new(&["LOAD", "UTILISATION>", "LOAD>", "CAPACITY>", "SAMPLED"]);
+        for load in &snapshot.view.loads {
+            let sampled = load.sampled.map_or(String::from("never"), |at| human::duration(now.since(at)) + " ago");
+            let cells = vec![
+                Cell::plain(load.name.as_str()),
+                Cell::plain(per_cent(Utilisation::of(load.load, load.capacity))).right(),
+                Cell::plain(load.load.to_string()).right(),
+                Cell::plain(load.capacity.to_string()).right(),
+                Cell::faint(sampled),
+            ];
+            loads.row(cells, Cell::new(Tone::Warn, load.last_error.clone().unwrap_or_default()));
+        }
+        let mut zones = Table::new(&["ZONE", "GROUP", "SERIAL>", "ADDRESSES>", "WRITTEN"]);
+        for zone in &snapshot.zones {
+            let written =
+                zone.last_update.map_or(String::from("not yet"), |at| human::duration(now.since(at)) + " ago");
+            let cells = vec![
+                Cell::plain(zone.name.as_str()).at_most(32),
+                Cell::plain(zone.group.as_str()).at_most(NAME_WIDTH),
+                Cell::plain(zone.serial.to_string()).right(),
+                Cell::plain(zone.records.to_string()).right(),
+                Cell::faint(written),
+            ];
+            zones.row(cells, Cell::new(Tone::Warn, zone.last_error.clone().unwrap_or_default()));
+        }
+        let kinds = [
+            (&tests, snapshot.view.tests.is_empty()),
+            (&loads, snapshot.view.loads.is_empty()),
+            (&zones, snapshot.zones.is_empty()),
+        ];
+        for (table, _) in kinds.into_iter().filter(|(_, empty)| !empty) {
+            self.text.push('\n');
+            self.table(table);
+        }
+    }
+}
+
+/// The box's name if the group knows it, else its id address.
+fn name_of(group: &GroupView, id: IdAddress) -> String {
+    let known = group.hosts.iter().find(|host| host.id == id);
+    known.map_or_else(|| id.to_string(), |host| host.name.as_str().to_owned())
+}
+
+fn host_state(host: &HostView) -> (Tone, &'static str) {
+    match host.state {
+        HostState::Up if !host.settled => (Tone::Warn, "listening"),
+        HostState::Up => (Tone::Good, "up"),
+        HostState::Quiesced if host.draining => (Tone::Warn, "draining"),
+        HostState::Quiesced => (Tone::Warn, "quiesced"),
+        HostState::NotOk => (Tone::Bad, "not ok"),
+        HostState::Dead => (Tone::Bad, "dead"),
+        HostState::Left => (Tone::Faint, "left"),
+    }
+}
+
+/// Why an address is not simply online at home, in a few words.
+fn address_note(row: &AddressView) -> String {
+    let mut parts = Vec::new();
+    if row.orphan {
+        parts.push(row.reason.map_or(String::from("away"), |reason| format!("away: {reason}")));
+    }
+    if let Some(left) = row.orphan_time_left {
+        parts.push(format!("expires in {}", human::duration(left)));
+    }
+    parts.extend(row.last_error.clone());
+    parts.join(", ")
+}
+
+fn per_cent(utilisation: Utilisation) -> String {
+    match utilisation.0 {
+        u32::MAX => String::from("-"),
+        per_mille => format!("{}.{}%", per_mille / 10, per_mille % 10),
+    }
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,0 +1,239 @@
+//! What `raisctl status` looks like, to the character.
+
+use super::*;
+use crate::ctl::protocol::{Response, decode_response, encode_response};
+use crate::snapshot::{About, ZoneView};
+use rais_core::address::{HostName, ServiceAddress};
+use rais_core::counters::Counters;
+use rais_core::info_message::Claim;
+use rais_core::notification::Reason;
+use rais_core::quantity::{Generation, Incarnation};
+use rais_core::time::Duration;
+use rais_core::view::{LoadView, TestView, View};
+use std::sync::Arc;
+
+const NOW: Instant = Instant::from_micros(1_000_000_000);
+
+fn ago(ms: u64) -> Instant {
+    NOW.before(Duration::from_millis(ms))
+}
+
+fn host(id: &str, name: &str, state: HostState, load: u32, served: u32, heard_ms: u64) -> HostView {
+    let id: IdAddress = id.parse().unwrap();
+    HostView {
+        id,
+        name: HostName::new(name).unwrap(),
+        state,
+        ok: state != HostState::NotOk,
+        quiesced: state == HostState::Quiesced,
+        draining: false,
+        spare: false,
+        settled: true,
+        load,
+        capacity: 1000,
+        utilisation: Utilisation::of(load, 1000),
+        control_addresses: vec![id.0],
+        preferred: vec![],
+        served,
+        last_heard: ago(heard_ms),
+        incarnation: Incarnation(3),
+        transitions: 1,
+        last_change: ago(60_000),
+    }
+}
+
+fn address(text: &str, state: AddressState, server: Option<&str>, home: Option<&str>, since_ms: u64) -> AddressView {
+    let address: ServiceAddress = text.parse().unwrap();
+    let id = |text: &str| text.parse::<IdAddress>().unwrap();
+    AddressView {
+        address,
+        state,
+        server: server.map(id),
+        preferred: home.map(id),
+        orphan: home.is_some() && server.is_some() && server != home,
+        orphan_time_left: None,
+        reason: Some(Reason::Unserved),
+        own_claim: Some(Claim::Online),
+        transitions: 1,
+        last_change: ago(since_ms),
+        last_error: None,
+    }
+}
+
+fn quiet_group() -> GroupView {
+    GroupView {
+        name: "http".parse().unwrap(),
+        id: "10.9.0.1".parse().unwrap(),
+        leader: Some("10.9.0.1".parse().unwrap()),
+        settled: true,
+        disagreeing: 0,
+        beat: Duration::from_millis(100),
+        dead_after: Duration::from_millis(300),
+        high_water_mark: Utilisation(800),
+        low_water_mark: Utilisation(600),
+        counters: Counters::default(),
+        last_change: ago(182_000),
+        hosts: vec![
+            host("10.9.0.1", "edge-1", HostState::Up, 123, 2, 0),
+            host("10.9.0.2", "edge-2", HostState::Up, 55, 1, 40),
+            host("10.9.0.3", "edge-3", HostState::Up, 0, 1, 12),
+        ],
+        addresses: vec![
+            address("10.9.0.101", AddressState::Online, Some("10.9.0.1"), Some("10.9.0.1"), 182_000),
+            address("10.9.0.102", AddressState::Online, Some("10.9.0.2"), Some("10.9.0.2"), 181_900),
+            address("10.9.0.150", AddressState::Online, Some("10.9.0.1"), None, 182_000),
+            address("fd00:9::103", AddressState::Online, Some("10.9.0.3"), Some("10.9.0.3"), 4250),
+        ],
+    }
+}
+
+fn troubled_group() -> GroupView {
+    let mut group = quiet_group();
+    group.name = "edge-gateway".parse().unwrap();
+    group.leader = Some("10.9.0.2".parse().unwrap());
+    group.disagreeing = 1;
+    for (cause, count) in [(DropCause::BadSignature, 12), (DropCause::Malformed, 9988), (DropCause::Duplicate, 777)] {
+        (0..count).for_each(|_| group.counters.drops.count(cause));
+    }
+    group.hosts = vec![
+        host("10.9.0.1", "edge-1", HostState::NotOk, 999, 0, 0),
+        host("10.9.0.2", "edge-2", HostState::Quiesced, 550, 1, 20),
+        HostView { draining: true, ..host("10.9.0.3", "edge-3", HostState::Quiesced, 1204, 2, 31) },
+        HostView { settled: false, spare: true, ..host("10.9.0.4", "edge-4", HostState::Up, 0, 0, 99) },
+        host("fd00:9::5", "a-box-with-a-very-long-name-5", HostState::Dead, 0, 0, 99_000),
+    ];
+    group.addresses = vec![
+        AddressView {
+            orphan_time_left: Some(Duration::from_secs(20)),
+            reason: Some(Reason::Test),
+            ..address("10.9.0.101", AddressState::Online, Some("10.9.0.2"), Some("10.9.0.1"), 4000)
+        },
+        AddressView {
+            last_error: Some(String::from("acquire script: exit status 1, standard error: no such table: nat")),
+            ..address("10.9.0.102", AddressState::Unserved, None, Some("fd00:9::5"), 60_000)
+        },
+        address("10.9.0.103", AddressState::Releasing, Some("10.9.0.3"), None, 8),
+        address("2001:db8:1234:5678:9abc:def0:1234:5678", AddressState::Duplicate, Some("10.9.0.3"), None, 90),
+    ];
+    group
+}
+
+fn snapshot(groups: Vec<GroupView>) -> Snapshot {
+    let about = groups.iter().map(|group| AboutGroup {
+        name: group.name.clone(),
+        address: "239.77.0.1:7077".parse().unwrap(),
+        control_interfaces: vec!["lan".parse().unwrap(), "control".parse().unwrap()],
+        service_interface: "lan".parse().unwrap(),
+    });
+    let about = About {
+        version: String::from("0.1.0"),
+        contact: String::new(),
+        location: String::new(),
+        started: ago(183_000),
+        signer: Some(String::from("noc@example.net")),
+        digest: String::new(),
+        last_reload: None,
+        groups: about.collect(),
+    };
+    let view = View {
+        at: NOW,
+        name: "edge-1".parse().unwrap(),
+        incarnation: Incarnation(3),
+        generation: Generation(7),
+        groups,
+        tests: vec![],
+        loads: vec![],
+    };
+    Snapshot { view, about: Arc::new(about), zones: vec![] }
+}
+
+fn troubled() -> (Snapshot, Runtime) {
+    let mut snapshot = snapshot(vec![troubled_group()]);
+    let about = Arc::make_mut(&mut snapshot.about);
+    about.signer = None;
+    about.last_reload = Some(Err(String::from("box.nmae: unknown key\ngroup[0].beat: 5ms is below 10ms")));
+    snapshot.view.tests = vec![TestView {
+        name: "web".parse().unwrap(),
+        passing: false,
+        runs: 1200,
+        failures: 17,
+        transitions: 1,
+        last_change: ago(4100),
+        last_error: Some(String::from("127.0.0.1:80: connection refused")),
+    }];
+    snapshot.view.loads = vec![LoadView {
+        name: "cpu".parse().unwrap(),
+        load: 999,
+        capacity: 1000,
+        sampled: Some(ago(640)),
+        last_error: None,
+    }];
+    snapshot.zones = vec![ZoneView {
+        name: String::from("www.example.net"),
+        group: "edge-gateway".parse().unwrap(),
+        serial: 1_774_101_909,
+        records: 2,
+        updates: 3,
+        last_update: Some(ago(3900)),
+        last_error: None,
+    }];
+    (snapshot, Runtime { log_lines_dropped: 3, ..Runtime::default() })
+}
+
+/// Writes the file anew with `RAIS_BLESS=1`; the difference is then for a reviewer to judge.
+fn assert_golden(name: &str, text: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ctl/golden").join(name);
+    if std::env::var_os("RAIS_BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(text == expected, "{name} differs from the golden file; it is now:\n{text}");
+}
+
+#[test]
+fn a_quiet_group_looks_like_this() {
+    let text = render(&snapshot(vec![quiet_group()]), &Runtime::default(), Palette::Mono, 80);
+    assert_golden("quiet.txt", &text);
+}
+
+#[test]
+fn a_group_in_trouble_looks_like_this() {
+    let (snapshot, runtime) = troubled();
+    assert_golden("troubled.txt", &render(&snapshot, &runtime, Palette::Mono, 80));
+}
+
+#[test]
+fn in_colour_the_text_is_the_same() {
+    let (snapshot, runtime) = troubled();
+    let mut plain = String::new();
+    let mut escaped = false;
+    for character in render(&snapshot, &runtime, Palette::Colour, 80).chars() {
+        match character {
+            '\x1b' => escaped = true,
+            'm' if escaped => escaped = false,
+            _ if escaped => {}
+            _ => plain.push(character),
+        }
+    }
+    assert_eq!(plain, render(&snapshot, &runtime, Palette::Mono, 80));
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal_or_ends_in_a_blank() {
+    let (snapshot, runtime) = troubled();
+    for width in [80, 100, 140] {
+        for line in render(&snapshot, &runtime, Palette::Mono, width).lines() {
+            // An IPv6 address in full needs 39 columns and may push one row over a narrow terminal's edge.
+            assert!(line.chars().count() <= width.max(94), "{width}: {line}");
+            assert_eq!(line, line.trim_end(), "{width}");
+        }
+    }
+}
+
+#[test]
+fn the_status_survives_the_control_protocol() {
+    let (snapshot, runtime) = troubled();
+    let response = Response::Status { snapshot: Box::new(snapshot), runtime };
+    let line = encode_response(5, response.clone());
+    assert_eq!(decode_response(&line, 5).unwrap(), Some(response));
+}

@@ -1,0 +1,358 @@
+//! The event loop: the one thread that owns the [`Node`], and the only place that calls [`Node::handle`].
+//!
+//! Heartbeats leave from here, so nothing here may wait (G-69): sending never blocks, actions and notifications are
+//! left in queues for the runtime, the log is a queue too, and every kind of work is done in small portions. In this
+//! order of priority:
+//!
+//! 1. the deadline: what the node wants to do now (heartbeats, dead intervals) is done before anything else, and looked
+//!    at again between any two portions of the rest;
+//! 2. datagrams, at most [`BURST`] per socket and round: a flood at one group delays no other;
+//! 3. news from the runtime: actions that ended, tests, samples, operators, configurations;
+//! 4. a new picture for the readers, if something changed.
+
+use super::publish::Publisher;
+use crate::os::clock;
+use crate::os::multicast::ControlSocket;
+use crate::os::wait::{Waker, Wakeups, wait, waker};
+use crate::snapshot::{About, Snapshot, ZoneView};
+use crate::wire::{Codec, MAX_DATAGRAM};
+use rais_core::address::{GroupName, InterfaceName};
+use rais_core::io::{Action, Command, CommandError, Input};
+use rais_core::node::Node;
+use rais_core::notification::Notification;
+use rais_core::params::BoxParams;
+use rais_core::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{oneshot, watch};
+
+/// Datagrams or news handled in one go: some 100 µs, so that a flood delays a 10 ms beat by little.
+const BURST: usize = 16;
+/// Ended actions handled in one go: each costs a microsecond or two, and what follows from them is worked out once.
+const ENDED_BURST: usize = 1024;
+/// A deadline missed by more than this is worth a warning (G-66): a fifth of the default beat.
+const LATE: Duration = Duration::from_millis(20);
+/// A deadline missed by more than this: this thread was held up, and the silence it sees may be its own.
+const STALL: Duration = Duration::from_millis(2);
+/// At most one such warning in this time.
+const WARN_EVERY: Duration = Duration::from_secs(10);
+
+/// What the runtime tells the loop.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Something happened; goes to the node as it is.
+    Input(Input),
+    /// An operator's command; the answer is the node's.
+    Command(Command, oneshot::Sender<Result<(), CommandError>>),
+    /// A configuration to run from now on.
+    Configure(Box<Configured>),
+    /// Only the facts around it changed: a reload was refused.
+    About(Arc<About>),
+    /// Somebody looks and wants a fresh picture.
+    Look,
+    /// The zones as they now are.
+    Zones(Vec<ZoneView>),
+}
+
+/// A configuration, ready to run.
+#[derive(Debug)]
+pub(super) struct Configured {
+    /// The node's part.
+    pub(super) params: BoxParams,
+    /// Where its groups talk.
+    pub(super) ports: BTreeMap<GroupName, Arc<Port>>,
+    /// The readers' part.
+    pub(super) about: Arc<About>,
+}
+
+/// Where a group talks, and in what cipher.
+#[derive(Debug)]
+pub(super) struct Port {
+    /// Its messages' format and keys.
+    pub(super) codec: Codec,
+    /// One socket per control interface.
+    pub(super) sockets: Vec<(InterfaceName, Arc<ControlSocket>)>,
+}
+
+/// The runtime's end of the loop's queue. Sending never blocks; the queue is bounded by what the runtime has under way.
+#[derive(Clone, Debug)]
+pub(super) struct Mailbox {
+    queue: Sender<News>,
+    waker: Waker,
+}
+
+impl Mailbox {
+    /// Leaves news for the loop. After the loop's end it goes nowhere.
+    pub(super) fn send(&self, news: News) {
+        if self.queue.send(news).is_ok() {
+            self.waker.wake();
+        }
+    }
+
+    /// Leaves an input for the node.
+    pub(super) fn input(&self, input: Input) {
+        self.send(News::Input(input));
+    }
+}
+
+/// The loop's own end.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    queue: Receiver<News>,
+    wakeups: Wakeups,
+}
+
+/// A queue into the loop.
+///
+/// # Errors
+/// The kernel's: out of descriptors.
+pub(super) fn mailbox() -> io::Result<(Mailbox, Inbox)> {
+    let (waker, wakeups) = waker()?;
+    let (sender, receiver) = channel();
+    Ok((Mailbox { queue: sender, waker }, Inbox { queue: receiver, wakeups }))
+}
+
+/// Where the loop leaves what it does not do itself. The first two are bounded by the node: one action per address and
+/// object, one notification per change.
+#[derive(Debug)]
+pub(super) struct Outputs {
+    /// Everything with an effect other than sending a message.
+    pub(super) actions: UnboundedSender<Action>,
+    /// Notifications and when they arose.
+    pub(super) notifications: UnboundedSender<(Instant, Notification)>,
+    /// The published picture.
+    pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
+    /// Longest delay of a deadline, in microseconds.
+    pub(super) worst_lateness_us: Arc<AtomicU64>,
+}
+
+/// The loop.
+#[derive(Debug)]
+pub(super) struct EventLoop {
+    node: Node,
+    ports: BTreeMap<GroupName, Arc<Port>>,
+    inbox: Inbox,
+    outputs: Outputs,
+    publisher: Publisher,
+    answer: Option<oneshot::Sender<Result<(), CommandError>>>,
+    stopped: bool,
+    datagram: Vec<u8>,
+    warned: Option<Instant>,
+}
+
+impl EventLoop {
+    /// A loop around a node that starts now.
+    #[must_use]
+    pub(super) fn new(configured: Configured, inbox: Inbox, outputs: Outputs) -> Self {
+        let Configured { params, ports, about } = configured;
+        let node = Node::new(params, clock::now());
+        let (publisher, datagram) = (Publisher::new(about), Vec::with_capacity(MAX_DATAGRAM));
+        Self { node, ports, inbox, outputs, publisher, answer: None, stopped: false, datagram, warned: None }
+    }
+
+    /// Runs until the node says that it has stopped.
+    ///
+    /// # Errors
+    /// The kernel's, if it can not even wait: out of memory. The box is then not operated any more.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        self.act(clock::now());
+        while !self.stopped {
+            self.keep_time();
+            self.receive();
+            self.take_news();
+            self.publish();
+            self.wait()?;
+        }
+        self.publisher.publish_now(&self.node, clock::now(), &self.outputs.snapshots);
+        Ok(())
+    }
+
+    /// Priority 1. Cheap when nothing is due.
+    fn keep_time(&mut self) {
+        let now = clock::now();
+        if let Some(due) = self.node.poll_timeout().filter(|due| *due <= now) {
+            self.note_lateness(now, due);
+            // What proves peers alive may wait in the sockets: it is heard before anybody is dead of our own stall.
+            let heard = if now.since(due) > STALL { self.waiting() } else { Vec::new() };
+            self.node.handle_all(now, heard.into_iter().chain([Input::Tick]));
+            self.act(now);
+        }
+    }
+
+    /// What waits in the sockets, at most [`BURST`] datagrams of each.
+    fn waiting(&self) -> Vec<Input> {
+        let mut buffer = datagram_buffer();
+        let sockets = self.ports.iter().flat_map(|(group, port)| {
+            port.sockets.iter().map(move |(interface, socket)| (group, port, interface, socket))
+        });
+        sockets
+            .flat_map(|(group, port, interface, socket)| {
+                let next = |_| hear(group, port, interface, socket, &mut buffer);
+                (0..BURST).map_while(next).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    fn note_lateness(&mut self, now: Instant, due: Instant) {
+        let late = now.since(due);
+        let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        self.outputs.worst_lateness_us.fetch_max(micros, Ordering::Relaxed);
+        if late > LATE && self.warned.is_none_or(|warned| now.since(warned) > WARN_EVERY) {
+            self.warned = Some(now);
+            tracing::warn!(late_ms = late.as_millis(), "late for a deadline: the box is too busy for its beat");
+        }
+    }
+
+    /// Priority 2.
+    fn receive(&mut self) {
+        // The map is cheap to clone compared with a system call, and a configuration may replace it meanwhile.
+        let ports: Vec<(GroupName, Arc<Port>)> = self.ports.iter().map(|(n, p)| (n.clone(), Arc::clone(p))).collect();
+        let mut buffer = datagram_buffer();
+        for (group, port) in &ports {
+            for (interface, socket) in &port.sockets {
+                for _ in 0..BURST {
+                    let Some(input) = hear(group, port, interface, socket, &mut buffer) else { break };
+                    self.handle(clock::now(), input);
+                }
+                self.keep_time();
+            }
+        }
+    }
+
+    /// Priority 3. Actions that ended together go to the node together: their consequences are drawn once.
+    fn take_news(&mut self) {
+        self.inbox.wakeups.clear();
+        let mut ended = Vec::new();
+        for _ in 0..BURST {
+            let news = loop {
+                match self.inbox.queue.try_recv() {
+                    Ok(News::Input(input @ Input::Finished { .. })) if ended.len() < ENDED_BURST => ended.push(input),
+                    other => break other,
+                }
+            };
+            if !ended.is_empty() {
+                let now = clock::now();
+                self.node.handle_all(now, ended.drain(..));
+                self.act(now);
+            }
+            let Ok(news) = news else { return };
+            self.take_one(news);
+            self.keep_time();
+        }
+        // More may wait, and its wake was just forgotten.
+        self.inbox.wakeups.remind();
+    }
+
+    fn take_one(&mut self, news: News) {
+        match news {
+            News::Input(input) => self.handle(clock::now(), input),
+            News::Command(command, answer) => {
+                self.answer = Some(answer);
+                self.handle(clock::now(), Input::Command(command));
+                // Unanswered by the node: dropping it tells the asker.
+                self.answer = None;
+            }
+            News::Configure(configured) => self.configure(*configured),
+            News::About(about) => self.publisher.about(about),
+            News::Look => self.publisher.look(),
+            News::Zones(zones) => self.publisher.zones(zones),
+        }
+    }
+
+    /// The ports of a group that is no more stay until the node has forgotten it: it still has a goodbye to say.
+    fn configure(&mut self, configured: Configured) {
+        self.ports.extend(configured.ports);
+        self.publisher.about(configured.about);
+        self.handle(clock::now(), Input::Configure(Box::new(configured.params)));
+    }
+
+    /// Priority 4.
+    fn publish(&mut self) {
+        let published = self.publisher.publish(&self.node, clock::now(), &self.outputs.snapshots);
+        if let Some(view) = published {
+            self.ports.retain(|group, _| view.view.group(group).is_some());
+        }
+    }
+
+    fn handle(&mut self, now: Instant, input: Input) {
+        self.node.handle(now, input);
+        self.act(now);
+    }
+
+    fn act(&mut self, now: Instant) {
+        while let Some(action) = self.node.poll_action() {
+            match action {
+                Action::Send { group, message } => {
+                    let Some(port) = self.ports.get(&group) else { continue };
+                    if let Err(error) = port.codec.encode_into(&message, &mut self.datagram) {
+                        tracing::error!(%group, %error, "a message can not be encoded");
+                        continue;
+                    }
+                    for (_, socket) in &port.sockets {
+                        socket.send(&self.datagram);
+                    }
+                }
+                Action::Notify(notification) => {
+                    let _ = self.outputs.notifications.send((now, notification));
+                }
+                Action::Answer(answer) => {
+                    if let Some(asker) = self.answer.take() {
+                        let _ = asker.send(answer);
+                    }
+                }
+                Action::Stopped => self.stopped = true,
+                action => {
+                    let _ = self.outputs.actions.send(action);
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        if self.stopped {
+            return Ok(());
+        }
+        let now = clock::now();
+        let due = [self.node.poll_timeout(), Some(self.publisher.due(&self.node))].into_iter().flatten().min();
+        let timeout = due.map(|due| due.since(now));
+        let mut sources = vec![self.inbox.wakeups.as_fd()];
+        for port in self.ports.values() {
+            sources.extend(port.sockets.iter().map(|(_, socket)| socket.as_fd()));
+        }
+        wait(&sources, timeout).map(drop)
+    }
+}
+
+type DatagramBuffer = [u8; MAX_DATAGRAM + 1];
+
+/// One octet more than a message may have, so that a longer one shows.
+const fn datagram_buffer() -> DatagramBuffer {
+    [0; MAX_DATAGRAM + 1]
+}
+
+/// The next datagram of a socket, as an input; `None`: none waits.
+fn hear(
+    group: &GroupName,
+    port: &Port,
+    interface: &InterfaceName,
+    socket: &ControlSocket,
+    buffer: &mut DatagramBuffer,
+) -> Option<Input> {
+    let received = socket.recv(buffer)?;
+    let datagram = buffer.get(..received.length).unwrap_or_default();
+    Some(match port.codec.decode(datagram, received.ttl) {
+        Ok(message) => {
+            tracing::trace!(%group, %interface, source = %received.source, ?message, "received");
+            Input::Received { group: group.clone(), interface: interface.clone(), message }
+        }
+        Err(cause) => {
+            tracing::debug!(%group, %interface, source = %received.source, %cause, "dropped a datagram");
+            Input::Dropped { group: group.clone(), cause }
+        }
+    })
+}

@@ -1,0 +1,90 @@
+//! Watches the NICs: whether each service interface has a carrier goes to the node (G-11).
+
+use super::event_loop::Mailbox;
+use super::running::Running;
+use crate::os::netlink::{Event, Events, Link, Netlink, NetlinkError};
+use rais_core::address::InterfaceName;
+use rais_core::io::Input;
+use rais_core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::time;
+
+/// Before the stream of events is opened again after it broke.
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
+
+/// Watches for ever.
+pub(super) async fn watch(mut running: watch::Receiver<Arc<Running>>, netlink: Netlink, mailbox: Mailbox) {
+    let mut carriers = Carriers { known: BTreeMap::new(), mailbox };
+    loop {
+        let Err(error) = follow(&mut running, &netlink, &mut carriers).await else { return };
+        tracing::warn!(%error, "carriers are not watched for a moment");
+        time::sleep(REOPEN_AFTER).await;
+    }
+}
+
+/// What the node was told.
+#[derive(Debug)]
+struct Carriers {
+    known: BTreeMap<InterfaceName, bool>,
+    mailbox: Mailbox,
+}
+
+async fn follow(
+    running: &mut watch::Receiver<Arc<Running>>,
+    netlink: &Netlink,
+    carriers: &mut Carriers,
+) -> Result<(), NetlinkError> {
+    // Opened before listing: nothing is missed in between.
+    let mut events = Events::open()?;
+    let mut list = true;
+    loop {
+        if std::mem::take(&mut list) {
+            let running = Arc::clone(&running.borrow_and_update());
+            let links = netlink.links().await?;
+            for (interface, index) in service_interfaces(&running) {
+                let link = links.iter().find(|link| link.index == index);
+                carriers.tell(interface, link.is_some_and(|link| link.carrier));
+            }
+        }
+        tokio::select! {
+            changed = running.changed() => match changed {
+                Ok(()) => list = true,
+                Err(_) => return Ok(()),
+            },
+            event = events.next() => match event? {
+                Event::Link(link) => carriers.link(&running.borrow(), &link, link.carrier),
+                Event::LinkGone(link) => carriers.link(&running.borrow(), &link, false),
+                Event::Overrun => list = true,
+                Event::Address(_) | Event::AddressGone(_) => {}
+            },
+        }
+    }
+}
+
+impl Carriers {
+    fn link(&mut self, running: &Running, link: &Link, up: bool) {
+        for (interface, index) in service_interfaces(running) {
+            if index == link.index {
+                self.tell(interface, up);
+            }
+        }
+    }
+
+    fn tell(&mut self, interface: InterfaceName, up: bool) {
+        if self.known.insert(interface.clone(), up) != Some(up) {
+            tracing::info!(%interface, carrier = up, "carrier");
+            self.mailbox.input(Input::Carrier { interface, up });
+        }
+    }
+}
+
+fn service_interfaces(running: &Running) -> BTreeMap<InterfaceName, u32> {
+    let groups = running.configuration.groups.values();
+    let found = groups.filter_map(|group| {
+        let link = running.links.get(&group.service_interface)?;
+        Some((group.service_interface.clone(), link.index))
+    });
+    found.collect()
+}

@@ -1,0 +1,244 @@
+//! Puts configurations into force: at the start, and again whenever an operator asks.
+//!
+//! Load → verify → parse → difference → swap. Everything that can fail comes before the first thing that the group or a
+//! management station could notice, and what was done to the network until then is undone: a bad configuration leaves
+//! the good one running, and says why in the log, in the status and to whoever asked.
+
+use super::event_loop::{Configured, Mailbox, News, Port};
+use super::running::{Running, wanted_network};
+use super::snmp_server::SnmpServer;
+use super::source::Source;
+use crate::config::Configuration;
+use crate::config::model::Script;
+use crate::os::executables::Executables;
+use crate::os::netlink::Netlink;
+use crate::os::{datagram::DatagramSocket, network};
+use crate::snapshot::{About, AboutGroup};
+use rais_core::address::{GroupName, InterfaceName};
+use rais_core::quantity::Incarnation;
+use rais_core::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// What came of a reload, in words.
+pub(super) type Outcome = Result<String, String>;
+
+/// Asks for reloads.
+#[derive(Clone, Debug)]
+pub(super) struct Reloader(mpsc::Sender<oneshot::Sender<Outcome>>);
+
+/// Requests for reloads, in order.
+pub(super) type Requests = mpsc::Receiver<oneshot::Sender<Outcome>>;
+
+/// A reloader and where its requests arrive. Few may wait: they are people.
+#[must_use]
+pub(super) fn reloader() -> (Reloader, Requests) {
+    let (sender, receiver) = mpsc::channel(8);
+    (Reloader(sender), receiver)
+}
+
+impl Reloader {
+    /// Has the configuration loaded anew.
+    ///
+    /// # Errors
+    /// All faults in words; the running configuration stays.
+    pub(super) async fn reload(&self) -> Outcome {
+        let (answer, answered) = oneshot::channel();
+        let stopping = || String::from("raisd is stopping");
+        self.0.send(answer).await.map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())?
+    }
+}
+
+/// Why a configuration is not put into force. What ran before runs on.
+#[derive(Debug, Error)]
+pub(super) enum ApplyError {
+    /// Refused before anything was touched. Correct it; every fault is named.
+    #[error("{0}")]
+    Refused(String),
+    /// The network or a socket it asks for can not be had.
+    #[error("{0}")]
+    Network(String),
+}
+
+/// Puts configurations into force.
+#[derive(Debug)]
+pub(super) struct Applier {
+    /// Where they come from.
+    pub(super) source: Source,
+    /// The kernel.
+    pub(super) netlink: Netlink,
+    /// Where verified scripts are put.
+    pub(super) executables: Executables,
+    /// The agent's sockets.
+    pub(super) snmp: SnmpServer,
+    /// When the daemon started.
+    pub(super) started: Instant,
+    /// This start's number.
+    pub(super) incarnation: Incarnation,
+}
+
+/// A configuration that can be put into force without further failure.
+#[derive(Debug)]
+pub(super) struct Ready {
+    running: Arc<Running>,
+    ports: BTreeMap<GroupName, Arc<Port>>,
+    snmp_sockets: Vec<DatagramSocket>,
+}
+
+impl Applier {
+    /// Makes the network what the configuration asks for and opens what it needs. `strict`: anything that can not be
+    /// done refuses it; at a start, what can be done without is done without.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; the network may have been changed.
+    pub(super) async fn prepare(
+        &self,
+        configuration: Configuration,
+        before: &BTreeMap<GroupName, Arc<Port>>,
+        strict: bool,
+    ) -> Result<Ready, ApplyError> {
+        let scripts = self.put_scripts(&configuration).map_err(ApplyError::Refused)?;
+        let applied = network::apply(&self.netlink, wanted_network(&configuration)).await;
+        for change in &applied.changes {
+            tracing::info!(%change, "network");
+        }
+        if strict && !applied.errors.is_empty() {
+            let errors: Vec<String> = applied.errors.iter().map(ToString::to_string).collect();
+            return Err(ApplyError::Network(errors.join("\n")));
+        }
+        for error in &applied.errors {
+            tracing::error!(%error, "network");
+        }
+        let named = |(name, link): (String, _)| Some((InterfaceName::new(&name).ok()?, link));
+        let links = applied.interfaces.into_iter().filter_map(named).collect();
+        let running = Running { configuration, links, scripts };
+        let network = |error: &dyn std::error::Error| ApplyError::Network(error.to_string());
+        let ports = running.ports(before).map_err(|error| network(&error))?;
+        let snmp_sockets = self.snmp.open(&running.configuration.snmp).map_err(|error| network(&error))?;
+        Ok(Ready { running: Arc::new(running), ports, snmp_sockets })
+    }
+
+    fn put_scripts(&self, configuration: &Configuration) -> Result<BTreeMap<String, PathBuf>, String> {
+        let groups = configuration.groups.values();
+        let scripts = groups.flat_map(|group| group.acquire_script.iter().chain(&group.release_script));
+        let mut put = BTreeMap::new();
+        for script in scripts {
+            if let Script::Bundled { path, content } = script
+                && !put.contains_key(path)
+            {
+                let name = crate::config::Digest::of(content).to_string();
+                let file = self.executables.put(&name, content).map_err(|error| error.to_string())?;
+                put.insert(path.clone(), file);
+            }
+        }
+        Ok(put)
+    }
+
+    /// Puts it into force: from here on nothing fails. Returns the event loop's part.
+    fn commit(&mut self, ready: Ready, last_reload: Option<Outcome>) -> (Arc<Running>, Configured) {
+        let Ready { running, ports, snmp_sockets } = ready;
+        self.snmp.apply(&running.configuration.snmp, snmp_sockets);
+        if let Err(error) = self.source.confirm(&running.configuration) {
+            tracing::error!(error, "this generation is not remembered: an older one could return after a restart");
+        }
+        let about = Arc::new(self.about(&running.configuration, last_reload));
+        let params = running.configuration.box_params(self.incarnation);
+        (running, Configured { params, ports, about })
+    }
+
+    /// The first configuration.
+    ///
+    /// # Errors
+    /// [`ApplyError`]: the daemon can not start.
+    pub(super) async fn start(
+        &mut self,
+        configuration: Configuration,
+    ) -> Result<(Arc<Running>, Configured), ApplyError> {
+        if configuration.provenance.signers.is_empty() {
+            tracing::warn!("NOBODY SIGNED this configuration: --insecure-unsigned is for development and tests only");
+        }
+        let ready = self.prepare(configuration, &BTreeMap::new(), false).await?;
+        let kept: BTreeSet<PathBuf> = ready.running.scripts.values().cloned().collect();
+        if let Err(error) = self.executables.keep_only(&kept) {
+            tracing::warn!(%error, "scripts of earlier configurations can not be removed");
+        }
+        Ok(self.commit(ready, None))
+    }
+
+    fn about(&self, configuration: &Configuration, last_reload: Option<Outcome>) -> About {
+        let groups = configuration.groups.iter().map(|(name, group)| AboutGroup {
+            name: name.clone(),
+            address: group.address,
+            control_interfaces: group.params.control.iter().map(|control| control.interface.clone()).collect(),
+            service_interface: group.service_interface.clone(),
+        });
+        About {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            contact: configuration.contact.clone(),
+            location: configuration.location.clone(),
+            started: self.started,
+            signer: configuration.provenance.signer(),
+            digest: configuration.provenance.digest.to_string(),
+            last_reload,
+            groups: groups.collect(),
+        }
+    }
+
+    /// Serves requests for reloads for ever.
+    pub(super) async fn run(
+        mut self,
+        mut requests: Requests,
+        running: watch::Sender<Arc<Running>>,
+        mut ports: BTreeMap<GroupName, Arc<Port>>,
+        mailbox: Mailbox,
+    ) {
+        while let Some(answer) = requests.recv().await {
+            let outcome = self.reload(&running, &mut ports, &mailbox).await;
+            match &outcome {
+                Ok(message) => tracing::info!("{message}"),
+                Err(reason) => {
+                    tracing::error!(reason, "the configuration was refused; the running one stays");
+                    let about = self.about(&running.borrow().configuration, Some(outcome.clone()));
+                    mailbox.send(News::About(Arc::new(about)));
+                }
+            }
+            let _ = answer.send(outcome);
+        }
+    }
+
+    async fn reload(
+        &mut self,
+        running: &watch::Sender<Arc<Running>>,
+        ports: &mut BTreeMap<GroupName, Arc<Port>>,
+        mailbox: &Mailbox,
+    ) -> Outcome {
+        let configuration = self.source.load_off_thread().await?;
+        let generation = configuration.provenance.generation;
+        let before = Arc::clone(&running.borrow());
+        let message = match configuration == before.configuration {
+            true => format!("configuration {generation} is what runs already; the network was checked"),
+            false => format!("configuration {generation} is in force"),
+        };
+        match self.prepare(configuration, ports, true).await {
+            Ok(ready) => {
+                let (now_running, configured) = self.commit(ready, Some(Ok(message.clone())));
+                *ports = configured.ports.clone();
+                // First the executor's and the agent's part, so that the node's first actions find it.
+                running.send_replace(now_running);
+                mailbox.send(News::Configure(Box::new(configured)));
+                Ok(message)
+            }
+            Err(error) => {
+                let undone = network::apply(&self.netlink, wanted_network(&before.configuration)).await;
+                for change in &undone.changes {
+                    tracing::info!(%change, "network, undone");
+                }
+                Err(error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Start and stop: in which order things come up, what keeps the daemon from starting, and how it ends.
+
+use super::control::Control;
+use super::event_loop::{Configured, EventLoop, Inbox, Outputs, mailbox};
+use super::executor::{Context, Executor};
+use super::figures::Figures;
+use super::journal::Journal;
+use super::log::Log;
+use super::notifier::Notifier;
+use super::options::{Exit, Options};
+use super::reload::{Applier, ApplyError, reloader};
+use super::running::Running;
+use super::snmp_server::SnmpServer;
+use super::source::Source;
+use super::{announcer, links, zones};
+use crate::config::Configuration;
+use crate::os::executables::Executables;
+use crate::os::netlink::Netlink;
+use crate::os::signals::{Signal, Signals};
+use crate::os::store::{Origin, Start, Store};
+use crate::os::{clock, process, unix_socket};
+use crate::snapshot::{About, Snapshot};
+use clap::Parser;
+use rais_core::io::Input;
+use rais_core::quantity::Incarnation;
+use rais_core::view::View;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+use tokio::net::UnixListener;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::{oneshot, watch};
+use tokio::time;
+
+/// Threads for what may wait for a disk or for netlink: both are serialised anyway.
+const BLOCKING_THREADS: usize = 8;
+/// Above every ordinary thread, below the kernel's own.
+const EVENT_LOOP_PRIORITY: i32 = 50;
+/// Beyond the longest release script, how long the core may take to say goodbye.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+/// Whatever a configuration says, no stop takes longer.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+
+/// Runs raisd with the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    let log = match Log::start(options.log_format) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("raisd: no thread for the log: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    abort_on_panic();
+    let ended = run(&options, &log);
+    log.flush();
+    match ended {
+        Ok(()) => Exit::Stopped.into(),
+        Err(Failure(exit, reason)) => {
+            eprintln!("raisd: {reason}");
+            exit.into()
+        }
+    }
+}
+
+/// Why raisd is not running.
+struct Failure(Exit, String);
+
+fn failed<E: Display>(exit: Exit, what: &'static str) -> impl FnOnce(E) -> Failure {
+    move |error| Failure(exit, format!("{what}: {error}"))
+}
+
+/// A task that panicked would be missed by nobody until it is needed: better a restart by whoever supervises, while
+/// the kernel drops the addresses within the lease.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        std::process::abort();
+    }));
+}
+
+fn run(options: &Options, log: &Log) -> Result<(), Failure> {
+    for warning in [process::raise_open_files().map(drop), process::lock_memory()] {
+        if let Err(warning) = warning {
+            tracing::warn!("{warning}");
+        }
+    }
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(2).max_blocking_threads(BLOCKING_THREADS).thread_name("worker").enable_all();
+    let runtime = runtime.build().map_err(failed(Exit::Failed, "no threads"))?;
+    let ended = runtime.block_on(serve(options, log));
+    // What still runs has been told to end or is of no use any more.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    ended
+}
+
+/// Comes up in this order: what can be refused without a trace first, then the network, then what others can see.
+async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(failed(Exit::Failed, "signals"))?;
+    let store = Store::open(&options.state_dir).map_err(failed(Exit::State, "state directory"))?;
+    // Before anything is touched: another raisd in this place would show here.
+    let control_socket = unix_socket::listen(&options.socket).map_err(failed(Exit::Network, "control socket"))?;
+    let control_socket = UnixListener::from_std(control_socket).map_err(failed(Exit::Network, "control socket"))?;
+    let executables = Executables::open(&store.path("scripts")).map_err(failed(Exit::State, "state directory"))?;
+    let incarnation = begin_life(&store);
+    let source = Source::new(options, store);
+    let configuration = source.load_off_thread().await.map_err(refused)?;
+
+    let figures = Arc::new(Figures { log_lines_dropped: log.dropped(), ..Figures::default() });
+    let (snapshots, snapshot) = watch::channel(Arc::new(nothing_yet(&configuration, incarnation)));
+    let netlink = Netlink::connect().map_err(failed(Exit::Network, "network"))?;
+    remove_left_behind(&netlink).await;
+    let snmp = SnmpServer::new(snapshot.clone(), Arc::clone(&figures));
+    let started = clock::now();
+    let mut applier = Applier { source, netlink: netlink.clone(), executables, snmp, started, incarnation };
+    let (running, configured) = applier.start(configuration).await.map_err(|error| match error {
+        ApplyError::Refused(reason) => refused(reason),
+        ApplyError::Network(reason) => Failure(Exit::Network, format!("the network can not be set up:\n{reason}")),
+    })?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %incarnation, "raisd starts");
+
+    let base = Base { options, snapshots, snapshot, running, figures, netlink };
+    let mut wired = wire(base, applier, configured)?;
+    tokio::spawn(wired.control.clone().serve_socket(control_socket));
+    if let Some(port) = options.control_port.clone() {
+        tokio::spawn(wired.control.clone().serve_port(port));
+    }
+    let result = supervise(&mut signals, &mut wired).await;
+    wired.context.abandon().await;
+    // Whoever asks from now on is told that nobody listens, and not left waiting.
+    let _ = std::fs::remove_file(&options.socket);
+    result
+}
+
+/// What everything is built on.
+struct Base<'a> {
+    options: &'a Options,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+    running: Arc<Running>,
+    figures: Arc<Figures>,
+    netlink: Netlink,
+}
+
+/// What is left to watch once everything runs.
+struct Wired {
+    control: Control,
+    context: Arc<Context>,
+    running: watch::Receiver<Arc<Running>>,
+    ended: oneshot::Receiver<io::Result<()>>,
+}
+
+/// Makes the queues, starts the event loop, and spawns every task that ends with it.
+fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wired, Failure> {
+    let Base { options, snapshots, snapshot, running, figures, netlink } = base;
+    let (running_sender, running) = watch::channel(running);
+    let ports = configured.ports.clone();
+    let (mailbox, inbox) = mailbox().map_err(failed(Exit::Failed, "event loop"))?;
+    let (actions_sender, actions) = unbounded_channel();
+    let (notifications_sender, notifications) = unbounded_channel();
+    let outputs = Outputs {
+        actions: actions_sender,
+        notifications: notifications_sender,
+        snapshots,
+        worst_lateness_us: Arc::clone(&figures.worst_lateness_us),
+    };
+    let announcements = announcer::start(running.clone()).map_err(failed(Exit::Failed, "announcer"))?;
+    let context = Context::new(netlink.clone(), running.clone(), mailbox.clone(), announcements, Arc::clone(&figures));
+    let context = Arc::new(context);
+    let journal = Arc::new(Journal::default());
+    let notifier = Notifier {
+        notifications,
+        journal: Arc::clone(&journal),
+        snapshots: snapshot.clone(),
+        running: running.clone(),
+        figures: Arc::clone(&figures),
+        senders: BTreeMap::new(),
+        request_id: 0,
+    };
+    let (reloader, requests) = reloader();
+    let control = Control { snapshots: snapshot.clone(), journal, mailbox: mailbox.clone(), reloader, figures };
+
+    tokio::spawn(Executor::new(Arc::clone(&context), actions).run());
+    tokio::spawn(applier.run(requests, running_sender, ports, mailbox.clone()));
+    tokio::spawn(links::watch(running.clone(), netlink, mailbox.clone()));
+    tokio::spawn(zones::run(running.clone(), snapshot, mailbox, options.state_dir.clone()));
+    tokio::spawn(notifier.run());
+    let ended = start_event_loop(configured, inbox, outputs)?;
+    Ok(Wired { control, context, running, ended })
+}
+
+fn refused(reason: String) -> Failure {
+    Failure(Exit::Configuration, format!("the configuration was refused:\n{reason}"))
+}
+
+/// The thread is its own master: it is told to end through the node, and reports when it has.
+fn start_event_loop(
+    configured: Configured,
+    inbox: Inbox,
+    outputs: Outputs,
+) -> Result<oneshot::Receiver<io::Result<()>>, Failure> {
+    let (end, ended) = oneshot::channel();
+    let (begin, begun) = sync_channel(1);
+    let thread = std::thread::Builder::new().name(String::from("event-loop"));
+    let body = move || {
+        if let Err(warning) = process::run_thread_first(EVENT_LOOP_PRIORITY) {
+            tracing::warn!("{warning}");
+        }
+        let event_loop = EventLoop::new(configured, inbox, outputs);
+        let _ = begin.send(());
+        let _ = end.send(event_loop.run());
+    };
+    thread.spawn(body).map_err(failed(Exit::Failed, "no thread for the event loop"))?;
+    begun.recv().map_err(failed(Exit::Failed, "event loop"))?;
+    Ok(ended)
+}
+
+/// Waits for signals, and for the loop's end.
+async fn supervise(signals: &mut Signals, wired: &mut Wired) -> Result<(), Failure> {
+    loop {
+        tokio::select! {
+            end = &mut wired.ended => return loop_result(end),
+            signal = signals.next() => match signal {
+                Signal::Reload => {
+                    let reloader = wired.control.reloader.clone();
+                    // The log and the status tell what came of it.
+                    tokio::spawn(async move { drop(reloader.reload().await) });
+                }
+                Signal::Stop => break,
+            },
+        }
+    }
+    tracing::info!("stopping: releasing every service address");
+    wired.control.mailbox.input(Input::Stop);
+    let scripts = wired.running.borrow().configuration.groups.values().map(|group| group.script_timeout).max();
+    let limit = (scripts.unwrap_or_default() + STOP_GRACE).min(STOP_WITHIN);
+    tokio::select! {
+        end = &mut wired.ended => {
+            let result = loop_result(end);
+            tracing::info!("stopped");
+            result
+        }
+        () = time::sleep(limit) => Err(Failure(Exit::Failed, format!("did not stop within {} s", limit.as_secs()))),
+        () = told_to_stop(signals) => {
+            Err(Failure(Exit::Failed, String::from("told to stop twice: leaving without a goodbye")))
+        }
+    }
+}
+
+async fn told_to_stop(signals: &mut Signals) {
+    while signals.next().await != Signal::Stop {}
+}
+
+fn loop_result(end: Result<io::Result<()>, oneshot::error::RecvError>) -> Result<(), Failure> {
+    match end {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(Failure(Exit::Failed, format!("event loop: {error}"))),
+        Err(_) => Err(Failure(Exit::Failed, String::from("the event loop is gone"))),
+    }
+}
+
+fn begin_life(store: &Store) -> Incarnation {
+    let Start { incarnation, origin } = store.next_incarnation(clock::unix_ms() / 1000);
+    match origin {
+        Origin::Stored | Origin::Time => {}
+        Origin::UnsetClock => tracing::warn!(
+            incarnation,
+            "neither a stored start counter nor a clock that was set: peers may take this box for a replay for a while"
+        ),
+        Origin::NotStored(error) => {
+            tracing::error!(incarnation, %error, "the start counter can not be stored: repair it before the next start");
+        }
+    }
+    Incarnation(incarnation)
+}
+
+/// Service addresses of an earlier life that did not end well (G-34): whose they are now is not known yet.
+async fn remove_left_behind(netlink: &Netlink) {
+    match netlink.left_behind().await {
+        Ok(left) => {
+            for found in left {
+                let failures = netlink.release(found.interface_index, &[found.address]).await;
+                let error = failures.first().map(|(_, error)| tracing::field::display(error.clone()));
+                tracing::warn!(address = %found.address, error, "removed a service address of an earlier life");
+            }
+        }
+        Err(error) => tracing::error!(%error, "service addresses of an earlier life are not known"),
+    }
+}
+
+/// What readers see before the first picture: for some microseconds.
+fn nothing_yet(configuration: &Configuration, incarnation: Incarnation) -> Snapshot {
+    let about = About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        contact: String::new(),
+        location: String::new(),
+        started: clock::now(),
+        signer: None,
+        digest: String::new(),
+        last_reload: None,
+        groups: Vec::new(),
+    };
+    let view = View {
+        at: clock::now(),
+        name: configuration.name.clone(),
+        incarnation,
+        generation: configuration.provenance.generation,
+        groups: Vec::new(),
+        tests: Vec::new(),
+        loads: Vec::new(),
+    };
+    Snapshot { view, about: Arc::new(about), zones: Vec::new() }
+}

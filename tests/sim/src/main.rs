@@ -1,0 +1,92 @@
+//! `rais-sim`: lives many seeded histories, or tells one. Called by `cargo xtask sim`.
+
+use clap::Parser;
+use rais_core::mutation::Mutation;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Lives many seeded histories of whole groups, or tells one.
+#[derive(Parser)]
+struct Args {
+    /// How many histories.
+    #[arg(long, default_value_t = 20_000)]
+    seeds: u64,
+    /// The first seed of many.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Tell this one history, a line per event, instead of living many.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many at a time; default: one per processor.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Go on after a broken promise, and list all.
+    #[arg(long)]
+    all: bool,
+    /// Plant this bug in every box (needs the feature `mutations`).
+    #[arg(long)]
+    mutation: Option<String>,
+}
+
+fn mutation(word: &str) -> Option<Mutation> {
+    Mutation::ALL.into_iter().find(|mutation| format!("{mutation:?}").eq_ignore_ascii_case(word))
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let planted = match args.mutation.as_deref().map(|word| (word, mutation(word))) {
+        Some((word, None)) => {
+            eprintln!("error: no such mutation: {word}; there are {:?}", Mutation::ALL);
+            return ExitCode::FAILURE;
+        }
+        Some((_, planted)) => planted,
+        None => None,
+    };
+    if let Some(seed) = args.seed {
+        print!("{}", rais_sim::tell(seed, planted));
+        return if rais_sim::run(seed, planted).violation.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let started = Instant::now();
+    let (next, done, calls, found) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Vec::new()));
+    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let enough = || !args.all && found.lock().is_ok_and(|found: std::sync::MutexGuard<'_, Vec<_>>| !found.is_empty());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= args.seeds || enough() {
+                        return;
+                    }
+                    let outcome = rais_sim::run(args.from + index, planted);
+                    calls.fetch_add(outcome.calls, Ordering::Relaxed);
+                    if let (Some(violation), Ok(mut found)) = (outcome.violation, found.lock()) {
+                        found.push((outcome.seed, violation));
+                    }
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    if done.is_multiple_of(1000) || done == args.seeds {
+                        let seconds = started.elapsed().as_secs_f64();
+                        eprint!("\r{done} of {} histories, {:.0} a second ", args.seeds, done as f64 / seconds);
+                        let _ = std::io::stderr().flush();
+                    }
+                }
+            });
+        }
+    });
+    eprintln!();
+    let mut found = found.into_inner().unwrap_or_default();
+    found.sort_by_key(|(seed, _)| *seed);
+    for (seed, violation) in &found {
+        println!("seed {seed}: {violation}\n  to see it: {}", rais_sim::replay_command(*seed, planted));
+    }
+    let (done, calls) = (done.into_inner(), calls.into_inner());
+    println!(
+        "{done} histories, {calls} steps, {} broke a promise, {:.1} s",
+        found.len(),
+        started.elapsed().as_secs_f64()
+    );
+    if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,28 @@
+//! The SNMP agent from the outside: raw BER against the sentences of the RFCs, every object against the MIB, and the
+//! tools of net-snmp and libsmi as they are.
+//!
+//! Nothing here uses the agent's own encoder or decoder: what is sent and expected is put together octet by octet.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod bench;
+mod ber;
+mod community;
+mod get;
+mod get_bulk;
+mod get_next;
+mod malformed;
+mod mib;
+mod mutation;
+mod net_snmp;
+mod sample;
+mod set;
+mod smi;
+mod tools;
+mod traps;

@@ -1,0 +1,88 @@
+//! The MIB and the agent against each other: what is declared is served with its declared syntax, and what is served is
+//! declared. And the MIB by itself: it is clean, and no published identifier changes its meaning.
+
+use crate::bench::Bench;
+use crate::ber::dotted;
+use crate::smi::Mib;
+use crate::tools::{mib_directory, output, tool};
+use std::fmt::Write as _;
+
+#[test]
+fn smilint_has_nothing_to_say() {
+    let said = output(
+        tool("smilint", "smitools").args(["-c", "/dev/null", "-l", "6"]).arg(mib_directory().join("RAIS-MIB.txt")),
+    );
+    assert_eq!(said, "");
+}
+
+#[test]
+fn every_object_is_served_with_its_declared_syntax() {
+    let mib = Mib::load();
+    let walk = Bench::new().walk("1.3");
+    let mut checked = 0;
+    for object in mib.objects.iter().filter(|object| object.access.starts_with("read")) {
+        let wire = mib.wire(object);
+        let instances: Vec<_> = walk.iter().filter(|instance| instance.name.starts_with(&object.oid)).collect();
+        assert!(!instances.is_empty(), "{} is declared and not served", object.name);
+        assert!(object.column || instances.len() == 1, "{} is a scalar", object.name);
+        for instance in instances {
+            let verdict = wire.check(instance.tag, &instance.content);
+            assert_eq!(verdict, Ok(()), "{} at {}", object.name, instance.dotted());
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, walk.len(), "every instance was checked once");
+}
+
+#[test]
+fn every_served_object_is_declared_and_readable() {
+    let mib = Mib::load();
+    for instance in Bench::new().walk("1.3") {
+        let object = mib.objects.iter().find(|object| instance.name.starts_with(&object.oid));
+        let object = object.unwrap_or_else(|| panic!("{} is served and not declared", instance.dotted()));
+        assert!(object.access.starts_with("read"), "{} is served and {}", object.name, object.access);
+        assert!(object.column || instance.name[object.oid.len()..] == [0], "{}", instance.dotted());
+    }
+}
+
+#[test]
+fn every_state_and_reason_of_the_core_has_its_own_number() {
+    // The sample has boxes and addresses in every state: as many values as the convention has members are seen.
+    let mib = Mib::load();
+    let walk = Bench::new().walk("1.3");
+    for name in ["raisHostState", "raisAddressState", "raisAddressClaim", "raisTestState"] {
+        let object = mib.object(name);
+        let values: std::collections::BTreeSet<_> = walk
+            .iter()
+            .filter(|instance| instance.name.starts_with(&object.oid))
+            .map(|instance| instance.number())
+            .collect();
+        let expected: std::collections::BTreeSet<_> = mib.wire(object).members.into_iter().collect();
+        assert_eq!(values, expected, "{name}");
+    }
+}
+
+#[test]
+fn published_identifiers_keep_their_meaning() {
+    // mib/oids.md is the list. Run with RAIS_BLESS=1 to write it anew, and look at the difference: lines may be added,
+    // never changed or removed.
+    let mut names = Mib::load().names;
+    names.retain(|(_, oid, _)| oid.starts_with(&[1, 3, 6, 1, 4, 1, 32473]));
+    names.sort_by(|one, other| one.1.cmp(&other.1));
+    let mut list = String::from(
+        "# Published OIDs\n\nEvery identifier of RAIS-MIB. One that was published keeps its meaning for ever: a line is added, never changed \
+         or\nremoved. `RAIS_BLESS=1 cargo test --test snmp published` writes this list from the MIB; a test compares the two.\n\n\
+         | OID | name | kind |\n| --- | --- | --- |\n",
+    );
+    for (name, oid, kind) in names {
+        writeln!(list, "| {} | {name} | {kind} |", dotted(&oid)).unwrap();
+    }
+    let path = mib_directory().join("oids.md");
+    if std::env::var_os("RAIS_BLESS").is_some() {
+        std::fs::write(&path, &list).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(path).unwrap_or_default() == list,
+        "mib/oids.md is not the MIB's list of identifiers"
+    );
+}

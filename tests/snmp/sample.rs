@@ -1,0 +1,191 @@
+//! A snapshot with something in every corner: groups whose order by name is not their order by index, addresses of both
+//! families, boxes and addresses in every state, and empty tables where a walk has to step over.
+
+use rais::snapshot::{About, AboutGroup, Snapshot, ZoneView};
+use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
+use rais_core::counters::{Counters, DropCause};
+use rais_core::info_message::Claim;
+use rais_core::notification::{HostState, Reason};
+use rais_core::quantity::{Generation, Incarnation, Utilisation};
+use rais_core::time::{Duration, Instant};
+use rais_core::view::{AddressState, AddressView, GroupView, HostView, LoadView, TestView, View};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+pub const STARTED: Instant = Instant::from_micros(1_000_000_000);
+
+/// That many seconds after the start.
+pub fn at(seconds: u64) -> Instant {
+    STARTED + Duration::from_secs(seconds)
+}
+
+pub fn snapshot() -> Snapshot {
+    // By name, as a view has them. By index it is z, dns, http, long-name.
+    let names = ["dns", "http", "long-name", "z"];
+    let groups: Vec<_> = names.iter().map(|name| group(name)).collect();
+    let about = About {
+        version: String::from("0.1.0"),
+        contact: String::from("noc@example.net"),
+        location: String::from("Zürich, rack 12"),
+        started: STARTED,
+        signer: Some(String::from("ops@example.net")),
+        digest: "ab".repeat(32),
+        last_reload: Some(Err(String::from("generation 6 is older than the running 7"))),
+        // Two of the groups only, and not in order.
+        groups: vec![about_group("http", "239.77.0.1:7077"), about_group("dns", "[ff02::77]:7078")],
+    };
+    let view = View {
+        at: at(3600),
+        name: HostName::new("edge-1").unwrap(),
+        incarnation: Incarnation(u64::MAX),
+        generation: Generation(7),
+        groups,
+        tests: vec![test("db", false), test("web", true)],
+        loads: vec![load("cpu", Some(at(3599))), load("sessions", None)],
+    };
+    Snapshot {
+        view,
+        about: Arc::new(about),
+        zones: vec![zone("a.example.net"), zone("b.example"), zone(&"x".repeat(101))],
+    }
+}
+
+/// One group of `count` addresses, and nothing else but the box itself.
+pub fn many_addresses(count: u32) -> Snapshot {
+    let mut snapshot = snapshot();
+    snapshot.view.groups.retain(|group| group.name.as_str() == "http");
+    for group in &mut snapshot.view.groups {
+        let template = group.addresses[0].clone();
+        group.addresses = (0..count)
+            .map(|number| AddressView {
+                address: ServiceAddress(Ipv4Addr::from_bits((10 << 24) + number).into()),
+                ..template.clone()
+            })
+            .collect();
+    }
+    snapshot
+}
+
+pub fn host_id(number: u8) -> IdAddress {
+    IdAddress(Ipv4Addr::new(10, 9, 0, number).into())
+}
+
+fn about_group(name: &str, address: &str) -> AboutGroup {
+    AboutGroup {
+        name: GroupName::new(name).unwrap(),
+        address: address.parse().unwrap(),
+        control_interfaces: vec![InterfaceName::new("lan").unwrap()],
+        service_interface: InterfaceName::new("lan").unwrap(),
+    }
+}
+
+fn group(name: &str) -> GroupView {
+    // A group that nobody has settled in, with no addresses, stands between others in index order.
+    let empty = name == "dns";
+    let mut counters =
+        Counters { messages_in: (1 << 32) + 5, messages_out: 36_000, acquires: 3, ..Counters::default() };
+    for (number, cause) in (1..).zip(DropCause::ALL) {
+        (0..number).for_each(|_| counters.drops.count(cause));
+    }
+    GroupView {
+        name: GroupName::new(name).unwrap(),
+        id: host_id(1),
+        leader: (!empty).then(|| host_id(1)),
+        settled: !empty,
+        disagreeing: 1,
+        beat: Duration::from_millis(100),
+        dead_after: Duration::from_millis(300),
+        high_water_mark: Utilisation(800),
+        low_water_mark: Utilisation(600),
+        counters,
+        last_change: at(12),
+        hosts: hosts(empty),
+        addresses: if empty { Vec::new() } else { addresses() },
+    }
+}
+
+fn hosts(only_us: bool) -> Vec<HostView> {
+    let states = [HostState::Up, HostState::Quiesced, HostState::NotOk, HostState::Dead, HostState::Left];
+    let mut hosts: Vec<_> = (1u8..).zip(states).map(|(number, state)| host(host_id(number), number, state)).collect();
+    hosts.push(host(IdAddress(Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, 1).into()), 6, HostState::Up));
+    hosts.truncate(if only_us { 1 } else { 6 });
+    hosts
+}
+
+fn host(id: IdAddress, number: u8, state: HostState) -> HostView {
+    HostView {
+        id,
+        name: HostName::new(&format!("edge-{number}")).unwrap(),
+        state,
+        ok: state != HostState::NotOk,
+        quiesced: state == HostState::Quiesced,
+        draining: false,
+        spare: number == 6,
+        settled: true,
+        load: 100 * u32::from(number),
+        capacity: 1000,
+        utilisation: Utilisation::of(100 * u32::from(number), 1000),
+        control_addresses: vec![id.0],
+        preferred: vec![ServiceAddress(Ipv4Addr::new(10, 9, 0, 100 + number).into())],
+        served: 1,
+        last_heard: at(3599),
+        incarnation: Incarnation(41),
+        transitions: 2,
+        last_change: at(100),
+    }
+}
+
+fn addresses() -> Vec<AddressView> {
+    let states = [
+        (AddressState::Online, Some(Claim::Online), Some(Reason::Failback)),
+        (AddressState::Acquiring, Some(Claim::Acquiring), Some(Reason::Unserved)),
+        (AddressState::Releasing, Some(Claim::Releasing), Some(Reason::Configuration)),
+        (AddressState::Unserved, None, None),
+        (AddressState::Duplicate, None, Some(Reason::Duplicate)),
+    ];
+    let v4 = (0u8..).map(|number| ServiceAddress(Ipv4Addr::new(10, 9, 0, 101 + number).into()));
+    let v6 = (0u16..).map(|number| ServiceAddress(Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, 0x101 + number).into()));
+    let row = |(address, (state, own_claim, reason)): (ServiceAddress, (AddressState, _, _))| AddressView {
+        address,
+        state,
+        server: (state != AddressState::Unserved).then(|| host_id(1)),
+        preferred: address.0.is_ipv4().then(|| host_id(2)),
+        orphan: address.0.is_ipv4() && state == AddressState::Online,
+        orphan_time_left: (state == AddressState::Online).then_some(Duration::from_secs(90)),
+        reason,
+        own_claim,
+        transitions: 4,
+        last_change: at(1800),
+        last_error: (state == AddressState::Unserved).then(|| String::from("acquire script: exit status 1")),
+    };
+    v4.zip(states).map(row).chain(v6.zip(states).map(row)).collect()
+}
+
+fn test(name: &str, passing: bool) -> TestView {
+    TestView {
+        name: TestName::new(name).unwrap(),
+        passing,
+        runs: 3600,
+        failures: 3,
+        transitions: 1,
+        last_change: at(60),
+        last_error: (!passing).then(|| String::from("connection refused")),
+    }
+}
+
+fn load(name: &str, sampled: Option<Instant>) -> LoadView {
+    let last_error = sampled.is_none().then(|| String::from("no such process"));
+    LoadView { name: LoadName::new(name).unwrap(), load: 250, capacity: 1000, sampled, last_error }
+}
+
+fn zone(name: &str) -> ZoneView {
+    ZoneView {
+        name: String::from(name),
+        group: GroupName::new("http").unwrap(),
+        serial: 4_000_000_000,
+        records: 3,
+        updates: 9,
+        last_update: Some(at(3000)),
+        last_error: None,
+    }
+}
