@@ -44,21 +44,31 @@ impl Scenario<'_> {
         self.home_again(addresses, since)
     }
 
+    /// Its addresses go home, with hardly a gap, and nobody else notices.
     pub(super) fn home_again(&mut self, addresses: &BTreeSet<IpAddr>, since: Instant) -> Result<()> {
-        let limit = if self.lab.plan.mode == Mode::Machines { PATIENCE * 20 } else { PATIENCE };
-        match self.lab.wait_home(limit) {
-            Ok(()) => self.checks.check("everything is at home again", "", &duration(since.elapsed()), true),
-            Err(error) => {
-                interrupt::check()?;
-                self.checks.holds("everything is at home again", Err(format!("{error:#}")));
-                return Ok(());
-            }
+        if !self.at_home("everything is at home again", since)? {
+            return Ok(());
         }
         pause(self.lab.plan.timing.beat * 3)?;
-        let bound = self.lab.plan.timing.move_bound;
+        let bound = self.lab.plan.timing.return_bound;
         self.silent_at_most("longest silence of an address on its way", addresses, since, bound)?;
         self.each_on_exactly_one_box()?;
         self.bystanders_undisturbed(addresses, since)
+    }
+
+    /// Waits until every service address is at home, and says how long that took; false if it never was.
+    pub(super) fn at_home(&mut self, what: &str, since: Instant) -> Result<bool> {
+        let limit = if self.lab.plan.mode == Mode::Machines { PATIENCE * 20 } else { PATIENCE };
+        let home = self.lab.wait_home(limit);
+        if home.is_err() {
+            interrupt::check()?;
+        }
+        let is_home = home.is_ok();
+        match home {
+            Ok(()) => self.checks.check(what, "", &duration(since.elapsed()), true),
+            Err(error) => self.checks.holds(what, Err(format!("{error:#}"))),
+        }
+        Ok(is_home)
     }
 
     pub(super) fn bystanders_undisturbed(&mut self, involved: &BTreeSet<IpAddr>, since: Instant) -> Result<()> {

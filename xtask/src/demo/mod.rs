@@ -117,7 +117,7 @@ impl Scenario<'_> {
         let since = Instant::now();
         self.lab.raisctl(quiesced, &["unquiesce"])?;
         self.host_state(quiesced, "up")?;
-        self.lab.wait_home(PATIENCE)?;
+        self.at_home("everything is at home", since)?;
         self.silent_at_most("nothing is interrupted", &self.all(), since, self.quiet_bound())?;
         Ok(())
     }
@@ -257,8 +257,7 @@ impl Scenario<'_> {
         for index in 0..self.lab.plan.boxes.len() {
             self.lab.raisctl(index, &["unquiesce", "--group", HTTP])?;
         }
-        self.lab.wait_home(PATIENCE)?;
-        self.checks.within("unquiesced: served again", since.elapsed(), Duration::from_secs(1));
+        self.at_home("unquiesced: served again", since)?;
         self.each_on_exactly_one_box()
     }
 
@@ -307,7 +306,7 @@ impl Scenario<'_> {
 
     fn management_station(&mut self) -> Result<()> {
         self.checks.begin("the management station walks every box by the names of RAIS-MIB");
-        self.lab.wait_home(PATIENCE)?;
+        self.at_home("every box serves its own", Instant::now())?;
         for index in 0..self.lab.plan.boxes.len() {
             for table in walk::TABLES {
                 let what = format!("{}: {}", self.name(index), table.name);

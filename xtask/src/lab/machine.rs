@@ -149,11 +149,8 @@ impl Machine {
 
     /// Starts raisd in a namespace.
     pub fn start_daemon(&mut self, raisd: &Path) -> Result<()> {
-        // A box has its processor for itself; whatever else this machine does is no part of it.
-        let mut command = self.running()?.namespace.command("nice");
+        let mut command = self.running()?.namespace.command(raisd);
         command
-            .args(["-n", "-10"])
-            .arg(raisd)
             .arg("--config")
             .arg(&self.bundle.directory)
             .arg("--keyring")

@@ -165,8 +165,8 @@ impl Lab {
             .args(arguments)
             .output()
             .context("raisctl does not start")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "raisctl {}: {}", arguments.join(" "), said.trim());
+        // It names itself.
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 

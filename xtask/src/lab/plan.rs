@@ -44,8 +44,11 @@ pub struct Timing {
     pub loss_bound: Duration,
     /// Client-seen outage allowed when a box stops cleanly.
     pub stop_bound: Duration,
-    /// Client-seen outage allowed when an address goes home or an operator moves it.
+    /// Client-seen outage allowed when an operator or a test moves an address.
     pub move_bound: Duration,
+    /// Client-seen outage allowed when an address goes home to a box that just came up: that box may have to ask a second
+    /// time who the client is, because the first question was lost while its port came up.
+    pub return_bound: Duration,
     /// Silence that a bystander's address may show: scheduling of a busy machine, never a move.
     pub quiet_bound: Duration,
 }
@@ -97,6 +100,7 @@ impl Timing {
                 loss_bound: ms(400),
                 stop_bound: ms(50),
                 move_bound: ms(100),
+                return_bound: ms(300),
                 quiet_bound: ms(50),
             },
             Mode::Machines => Self {
@@ -108,6 +112,7 @@ impl Timing {
                 loss_bound: ms(1200),
                 stop_bound: ms(500),
                 move_bound: ms(500),
+                return_bound: ms(700),
                 quiet_bound: ms(400),
             },
         }
