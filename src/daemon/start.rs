@@ -2,9 +2,9 @@
 
 use super::control::Control;
 use super::event_loop::{Configured, EventLoop, Inbox, Outputs, mailbox};
+use super::event_table::EventTable;
 use super::executor::{Context, Executor};
 use super::figures::Figures;
-use super::journal::Journal;
 use super::log::Log;
 use super::notifier::Notifier;
 use super::options::{Exit, Options};
@@ -174,10 +174,10 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     let announcements = announcer::start(running.clone()).map_err(failed(Exit::Failed, "announcer"))?;
     let context = Context::new(netlink.clone(), running.clone(), mailbox.clone(), announcements, Arc::clone(&figures));
     let context = Arc::new(context);
-    let journal = Arc::new(Journal::default());
+    let event_table = Arc::new(EventTable::default());
     let notifier = Notifier {
         notifications,
-        journal: Arc::clone(&journal),
+        event_table: Arc::clone(&event_table),
         snapshots: snapshot.clone(),
         running: running.clone(),
         figures: Arc::clone(&figures),
@@ -185,7 +185,7 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
         request_id: 0,
     };
     let (reloader, requests) = reloader();
-    let control = Control { snapshots: snapshot.clone(), journal, mailbox: mailbox.clone(), reloader, figures };
+    let control = Control { snapshots: snapshot.clone(), event_table, mailbox: mailbox.clone(), reloader, figures };
 
     tokio::spawn(Executor::new(Arc::clone(&context), actions).run());
     tokio::spawn(applier.run(requests, running_sender, ports, mailbox.clone()));

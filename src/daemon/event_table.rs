@@ -1,4 +1,4 @@
-//! The journal: the newest events, numbered, in memory. Everybody may read it; only the notifier writes.
+//! The event table: the newest events, numbered, in memory. Everybody may read it; only the notifier writes.
 
 use crate::event::Event;
 use rais_core::notification::Notification;
@@ -11,7 +11,7 @@ pub(super) const MAX_EVENTS: usize = 10_000;
 
 /// The newest [`MAX_EVENTS`] events.
 #[derive(Debug, Default)]
-pub(super) struct Journal(Mutex<Ring>);
+pub(super) struct EventTable(Mutex<Ring>);
 
 #[derive(Debug, Default)]
 struct Ring {
@@ -19,7 +19,7 @@ struct Ring {
     events: VecDeque<Event>,
 }
 
-impl Journal {
+impl EventTable {
     /// Numbers a notification and keeps it.
     pub(super) fn record(&self, at: Instant, unix_ms: u64, notification: Notification) -> Event {
         let mut ring = self.lock();
@@ -56,29 +56,29 @@ impl Journal {
 mod tests {
     use super::*;
 
-    fn numbers(journal: &Journal, since: Option<u64>, limit: usize) -> Vec<u64> {
-        journal.since(since, limit).0.iter().map(|event| event.number).collect()
+    fn numbers(event_table: &EventTable, since: Option<u64>, limit: usize) -> Vec<u64> {
+        event_table.since(since, limit).0.iter().map(|event| event.number).collect()
     }
 
-    fn record(journal: &Journal, count: usize) {
+    fn record(event_table: &EventTable, count: usize) {
         for _ in 0..count {
             let notification = Notification::TestRecovered { test: "web".parse().unwrap() };
-            journal.record(Instant::ZERO, 0, notification);
+            event_table.record(Instant::ZERO, 0, notification);
         }
     }
 
     #[test]
     fn events_are_found_by_number_and_the_oldest_make_room() {
-        let journal = Journal::default();
-        assert_eq!(journal.since(None, 10), (vec![], 0));
-        record(&journal, 5);
-        assert_eq!(numbers(&journal, None, 2), [4, 5]);
-        assert_eq!(numbers(&journal, Some(0), 2), [1, 2]);
-        assert_eq!(numbers(&journal, Some(3), 10), [4, 5]);
-        assert_eq!(numbers(&journal, Some(5), 10), [0; 0]);
-        assert_eq!(numbers(&journal, Some(99), 10), [0; 0]);
-        record(&journal, MAX_EVENTS);
-        assert_eq!(numbers(&journal, Some(0), 2), [6, 7]);
-        assert_eq!(journal.since(None, 1).1, 10_005);
+        let event_table = EventTable::default();
+        assert_eq!(event_table.since(None, 10), (vec![], 0));
+        record(&event_table, 5);
+        assert_eq!(numbers(&event_table, None, 2), [4, 5]);
+        assert_eq!(numbers(&event_table, Some(0), 2), [1, 2]);
+        assert_eq!(numbers(&event_table, Some(3), 10), [4, 5]);
+        assert_eq!(numbers(&event_table, Some(5), 10), [0; 0]);
+        assert_eq!(numbers(&event_table, Some(99), 10), [0; 0]);
+        record(&event_table, MAX_EVENTS);
+        assert_eq!(numbers(&event_table, Some(0), 2), [6, 7]);
+        assert_eq!(event_table.since(None, 1).1, 10_005);
     }
 }
