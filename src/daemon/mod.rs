@@ -19,6 +19,7 @@ mod event_loop;
 mod event_table;
 mod executor;
 mod figures;
+mod journal;
 mod links;
 mod log;
 mod notifier;

@@ -11,6 +11,8 @@
 
 mod record;
 mod replay;
+#[cfg(test)]
+mod tests;
 
 pub use record::{End, FORMAT, Record, Start, append_line};
 pub use replay::{Difference, Ending, MAX_LINE, ReplayError, Replayed, Seen, replay};
