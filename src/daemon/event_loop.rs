@@ -10,6 +10,7 @@
 //! 3. news from the runtime: actions that ended, tests, samples, operators, configurations;
 //! 4. a new picture for the readers, if something changed.
 
+use super::journal::Journal;
 use super::publish::Publisher;
 use crate::os::clock;
 use crate::os::multicast::ControlSocket;
@@ -139,6 +140,7 @@ pub(super) struct EventLoop {
     inbox: Inbox,
     outputs: Outputs,
     publisher: Publisher,
+    journal: Option<Journal>,
     answer: Option<oneshot::Sender<Result<(), CommandError>>>,
     stopped: bool,
     datagram: Vec<u8>,
@@ -146,13 +148,17 @@ pub(super) struct EventLoop {
 }
 
 impl EventLoop {
-    /// A loop around a node that starts now.
+    /// A loop around a node that starts now, and whose life is recorded if there is a journal.
     #[must_use]
-    pub(super) fn new(configured: Configured, inbox: Inbox, outputs: Outputs) -> Self {
+    pub(super) fn new(configured: Configured, inbox: Inbox, outputs: Outputs, mut journal: Option<Journal>) -> Self {
         let Configured { params, ports, about } = configured;
-        let node = Node::new(params, clock::now());
+        let now = clock::now();
+        if let Some(journal) = &mut journal {
+            journal.begin(&params, now);
+        }
+        let node = Node::new(params, now);
         let (publisher, datagram) = (Publisher::new(about), Vec::with_capacity(MAX_DATAGRAM));
-        Self { node, ports, inbox, outputs, publisher, answer: None, stopped: false, datagram, warned: None }
+        Self { node, ports, inbox, outputs, publisher, journal, answer: None, stopped: false, datagram, warned: None }
     }
 
     /// Runs until the node says that it has stopped.
@@ -168,6 +174,9 @@ impl EventLoop {
             self.publish();
             self.wait()?;
         }
+        if let Some(journal) = &mut self.journal {
+            journal.end();
+        }
         self.publisher.publish_now(&self.node, clock::now(), &self.outputs.snapshots);
         Ok(())
     }
@@ -179,8 +188,7 @@ impl EventLoop {
             self.note_lateness(now, due);
             // What proves peers alive may wait in the sockets: it is heard before anybody is dead of our own stall.
             let heard = if now.since(due) > STALL { self.waiting() } else { Vec::new() };
-            self.node.handle_all(now, heard.into_iter().chain([Input::Tick]));
-            self.act(now);
+            self.handle_all(now, heard.into_iter().chain([Input::Tick]).collect());
         }
     }
 
@@ -236,9 +244,7 @@ impl EventLoop {
                 }
             };
             if !ended.is_empty() {
-                let now = clock::now();
-                self.node.handle_all(now, ended.drain(..));
-                self.act(now);
+                self.handle_all(clock::now(), std::mem::take(&mut ended));
             }
             let Ok(news) = news else { return };
             self.take_one(news);
@@ -280,12 +286,24 @@ impl EventLoop {
     }
 
     fn handle(&mut self, now: Instant, input: Input) {
-        self.node.handle(now, input);
+        self.handle_all(now, vec![input]);
+    }
+
+    fn handle_all(&mut self, now: Instant, inputs: Vec<Input>) {
+        if let Some(journal) = &mut self.journal {
+            journal.step(now, &inputs);
+        }
+        self.node.handle_all(now, inputs);
         self.act(now);
     }
 
     fn act(&mut self, now: Instant) {
+        self.journal = self.journal.take().filter(|journal| !journal.ended());
+        let mut recorded = Vec::new();
         while let Some(action) = self.node.poll_action() {
+            if self.journal.is_some() {
+                recorded.push(action.clone());
+            }
             match action {
                 Action::Send { group, message } => {
                     let Some(port) = self.ports.get(&group) else { continue };
@@ -310,6 +328,9 @@ impl EventLoop {
                     let _ = self.outputs.actions.send(action);
                 }
             }
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.actions(recorded);
         }
     }
 
