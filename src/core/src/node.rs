@@ -20,6 +20,9 @@ use crate::view::View;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
+#[cfg(test)]
+mod tests;
+
 /// A box: everything it decides.
 #[derive(Debug)]
 pub struct Node {

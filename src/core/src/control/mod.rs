@@ -199,7 +199,7 @@ impl Control {
         if !row.valid {
             (plan.choice, plan.motion) = (None, None);
             self.release(address, plan, &held, Reason::Expired, situation, decisions);
-        } else if !held.is_empty() && self.goes_home(row, plan, &held, situation) {
+        } else if acquiring.is_empty() && !online.is_empty() && self.goes_home(row, plan, &held, situation) {
             plan.motion = None;
             plan.reason = Some(Reason::Failback);
             self.release(address, plan, &held, Reason::Failback, situation, decisions);
