@@ -655,26 +655,6 @@ impl World {
         self.see_who_is_away();
     }
 
-    /// A frozen daemon goes on: with what waited for it, and with what an operator asked meanwhile.
-    fn thaw(&mut self, index: usize) {
-        if !std::mem::take(&mut self.boxes[index].frozen) {
-            return;
-        }
-        for event in std::mem::take(&mut self.boxes[index].backlog) {
-            self.happen(event);
-        }
-        match self.boxes[index].asked.take() {
-            Some(Command::Unquiesce { .. }) => {
-                self.quiesce(index, false, |group| Command::Unquiesce { group });
-            }
-            Some(Command::Drain { .. }) => self.quiesce(index, true, |group| Command::Drain { group }),
-            Some(_) => self.quiesce(index, true, |group| Command::Quiesce { group }),
-            None => {}
-        }
-        // The kernel's news of the link waited in another socket.
-        self.set_carrier(index, self.boxes[index].carrier);
-    }
-
     fn end(&mut self, episode: usize) {
         let fault = self.scenario.episodes[episode].fault.clone();
         self.note(|| format!("{fault:?} ends"));
@@ -685,7 +665,23 @@ impl World {
         }
         match fault {
             Fault::PowerCut(index) | Fault::Kill(index) | Fault::Stop(index) => self.start(index),
-            Fault::Freeze(index) => self.thaw(index),
+            Fault::Freeze(index) => {
+                if std::mem::take(&mut self.boxes[index].frozen) {
+                    for event in std::mem::take(&mut self.boxes[index].backlog) {
+                        self.happen(event);
+                    }
+                    match self.boxes[index].asked.take() {
+                        Some(Command::Unquiesce { .. }) => {
+                            self.quiesce(index, false, |group| Command::Unquiesce { group });
+                        }
+                        Some(Command::Drain { .. }) => self.quiesce(index, true, |group| Command::Drain { group }),
+                        Some(_) => self.quiesce(index, true, |group| Command::Quiesce { group }),
+                        None => {}
+                    }
+                    // The kernel's news of the link waited in another socket.
+                    self.set_carrier(index, self.boxes[index].carrier);
+                }
+            }
             Fault::Test(index) => self.boxes[index].well = true,
             Fault::Carrier(index) => self.set_carrier(index, true),
             Fault::Quiesce(index) | Fault::Drain(index) => {

@@ -42,8 +42,6 @@ pub(crate) struct Situation<'a> {
     pub(crate) candidates: Vec<Candidate>,
     /// Every live box's entry is known: what nobody claims is truly unserved.
     pub(crate) complete: bool,
-    /// Boxes from which an address is on its way elsewhere; the pass fills it.
-    pub(crate) moving_from: BTreeSet<IdAddress>,
     pub(crate) planted: Planted,
 }
 
@@ -133,7 +131,7 @@ impl Control {
         let table = situation.table;
         self.plans.retain(|address, _| table.contains_key(address));
         self.count_addresses(situation);
-        situation.moving_from =
+        let mut moving_from: BTreeSet<IdAddress> =
             self.plans.values().filter_map(|plan| plan.motion.and_then(|motion| motion.from)).collect();
         let mut decisions = Vec::new();
         for (address, row) in table {
@@ -141,7 +139,7 @@ impl Control {
                 continue;
             }
             let mut plan = self.plans.remove(address).unwrap_or_default();
-            self.decide(*address, row, &mut plan, situation, &mut decisions);
+            self.decide(*address, row, &mut plan, situation, &mut moving_from, &mut decisions);
             if plan != Plan::default() {
                 self.plans.insert(*address, plan);
             }
@@ -174,6 +172,7 @@ impl Control {
         row: &TableRow,
         plan: &mut Plan,
         situation: &mut Situation<'_>,
+        moving_from: &mut BTreeSet<IdAddress>,
         decisions: &mut Vec<Decision>,
     ) {
         plan.observe(row, situation);
@@ -209,7 +208,7 @@ impl Control {
         } else if held.len() > 1 {
             self.resolve(address, row, plan, [&online, &acquiring], situation, decisions);
         } else if let Some(holder) = online.first() {
-            self.served(address, row, *holder, plan, situation, decisions);
+            self.served(address, row, *holder, plan, situation, moving_from, decisions);
         } else if acquiring.is_empty() && !releasing {
             self.unserved(address, row, plan, situation, decisions);
         }
@@ -268,6 +267,7 @@ impl Control {
         holder: IdAddress,
         plan: &mut Plan,
         situation: &mut Situation<'_>,
+        moving_from: &mut BTreeSet<IdAddress>,
         decisions: &mut Vec<Decision>,
     ) {
         plan.at_rest(holder);
@@ -278,12 +278,12 @@ impl Control {
             plan.motion = (!over).then_some(motion);
         }
         // One at a time: the next leaves when the one before it is served elsewhere (G-59).
-        if plan.motion.is_none() && situation.draining(holder) && !situation.moving_from.contains(&holder) {
+        if plan.motion.is_none() && situation.draining(holder) && !moving_from.contains(&holder) {
             let may = |id| id != holder && !plan.barred(situation.candidate(id), situation.now);
             let to = assignment::choose(address, row.preferred, &situation.candidates, self.rule(situation), may);
             if to.is_some() && situation.complete {
                 plan.motion = Some(Motion { from: Some(holder), to, reason: Reason::Operator });
-                situation.moving_from.insert(holder);
+                moving_from.insert(holder);
             }
         }
         if let Some(motion) = plan.motion {

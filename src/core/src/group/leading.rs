@@ -14,7 +14,6 @@ use crate::notification::{HostState, Notification, Reason};
 use crate::outbox::Outbox;
 use crate::params::{Failback, MAX_ADDRESSES};
 use crate::time::{Duration, Instant};
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -73,7 +72,6 @@ impl Group {
             table: &self.table,
             candidates: self.candidates(now),
             complete,
-            moving_from: BTreeSet::new(),
             planted: self.identity.planted,
         });
         self.last_pass = control.pass_number();
