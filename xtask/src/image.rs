@@ -106,6 +106,9 @@ pub struct Image {
 /// The kernel's command line in a slot. The last console is `/dev/console`. A panic reboots, so that the loader counts.
 const COMMAND_LINE: &str = "console=tty0 console=ttyS0,115200 panic=5 quiet loglevel=4";
 
+/// Octets the compressed image should not exceed.
+const COMPRESSED_LIMIT: u64 = 20_000_000;
+
 /// The programs of others that the build runs.
 const TOOLS: [Tool; 9] = [
     Tool::DPKG_DEB,
@@ -172,7 +175,7 @@ pub fn build(request: &Request) -> Result<Image> {
         Kernel::Full => "kernel-full",
     })?;
     let (e2fsck, bios, efi) = (obtain("e2fsck")?, obtain("grub-bios")?, obtain("grub-efi")?);
-    let programs = progress.step("programs", || Ok((programs::build()?, "raisd, raisctl, rais-init".into())))?;
+    let programs = progress.step("programs", || Ok((programs::build()?, "rais (raisd, raisctl), rais-init".into())))?;
 
     fs::create_dir_all(&request.out)?;
     let work = tempfile::tempdir_in(&request.out)?;
@@ -311,11 +314,15 @@ fn publish(
         let mut zstd = prerequisites::command("zstd");
         // Two threads on every machine: the number changes the bytes.
         run_program(zstd.args(["-q", "-9", "-T2", "-f"]).arg(&out.disk).arg("-o").arg(&out.compressed))?;
-        Ok(((), human(fs::metadata(&out.compressed)?.len())))
+        let size = fs::metadata(&out.compressed)?.len();
+        if size > COMPRESSED_LIMIT {
+            progress.note(&format!("the compressed image is larger than {} (A-6)", human(COMPRESSED_LIMIT)));
+        }
+        Ok(((), human(size)))
     })?;
     progress.step("manifest", || {
         let files: [&Path; 4] = [&out.disk, &out.compressed, &out.kernel, &out.initrd];
-        let parts: [&Path; 3] = [&programs.init, &programs.raisd, &programs.raisctl];
+        let parts: [&Path; 2] = [&programs.init, &programs.rais];
         let manifest = manifest::describe(version, kernel, time, &files, &parts, packages)?;
         fs::write(&out.manifest, serde_json::to_string_pretty(&manifest)? + "\n")
             .with_context(|| format!("{} can not be written", out.manifest.display()))?;

@@ -4,7 +4,7 @@ use crate::command_line::CommandLine;
 use crate::status;
 use crate::supervisor::{self, Supervisor};
 use crate::watchdog::Watchdog;
-use crate::{console, data, guardian, keys, modules, mounts, partitions, ports, shutdown};
+use crate::{console, data, guardian, keys, modules, mounts, partitions, ports, priority, shutdown};
 use nix::unistd::sethostname;
 use std::fs;
 use std::io;
@@ -48,6 +48,9 @@ pub(crate) fn boot() -> ExitCode {
     let active = data::active_configuration();
     let slot = command_line.slot.unwrap_or_else(|| "unknown".into());
     let configuration = active.as_ref().map_or("none".into(), |(generation, _)| generation.to_string());
+    attempt("priority", priority::raise());
+    // None can be there yet: the way is walked once so that it is in memory when it matters.
+    attempt("guardian", guardian::remove_service_addresses().map(drop));
     let (ask, asked) = mpsc::channel();
     keys::listen(&ask);
     let mut supervisor = Supervisor::new(active.map(|(_, directory)| directory), watchdog);

@@ -31,6 +31,7 @@ mod mounts;
 mod netlink;
 mod partitions;
 mod ports;
+mod priority;
 mod shutdown;
 mod status;
 mod supervisor;

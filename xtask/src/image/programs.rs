@@ -9,18 +9,16 @@ use std::process::Command;
 /// The target whose C library links statically.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Where the three programs are.
+/// Where the programs are.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
     /// PID 1.
     pub(crate) init: PathBuf,
-    /// The daemon.
-    pub(crate) raisd: PathBuf,
-    /// Its command line.
-    pub(crate) raisctl: PathBuf,
+    /// raisd and raisctl in one.
+    pub(crate) rais: PathBuf,
 }
 
-/// Builds the three programs.
+/// Builds the programs.
 ///
 /// # Errors
 /// The compiler's messages, if it fails.
@@ -41,11 +39,11 @@ pub(crate) fn build() -> Result<Programs> {
         .current_dir(&root)
         .env("RUSTFLAGS", flags)
         .args(["build", "--locked", "--quiet", "--profile", "image", "--target", TARGET])
-        .args(["--package", "rais", "--package", "rais-init", "--bins"]);
+        .args(["--package", "rais", "--package", "rais-init", "--bin", "rais", "--bin", "rais-init"]);
     run(&mut cargo).context("building the programs of the image")?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let built = |name: &str| built(&target, name);
-    Ok(Programs { init: built("rais-init")?, raisd: built("raisd")?, raisctl: built("raisctl")? })
+    Ok(Programs { init: built("rais-init")?, rais: built("rais")? })
 }
 
 fn built(target: &Path, name: &str) -> Result<PathBuf> {

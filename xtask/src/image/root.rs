@@ -61,8 +61,10 @@ pub(crate) fn build_root(parts: &Parts<'_>, tree: &Path, image: &Path, time: u32
     install(&parts.programs.init, &tree.join("sbin/rais-init"), 0o755)?;
     // What the kernel executes when it wants a module.
     symlink("rais-init", tree.join("sbin/modprobe"))?;
-    install(&parts.programs.raisd, &tree.join("bin/raisd"), 0o755)?;
-    install(&parts.programs.raisctl, &tree.join("bin/raisctl"), 0o755)?;
+    install(&parts.programs.rais, &tree.join("bin/rais"), 0o755)?;
+    for name in ["raisd", "raisctl"] {
+        symlink("rais", tree.join("bin").join(name))?;
+    }
     install(&parts.e2fsck.root.join("sbin/e2fsck.static"), &tree.join("sbin/e2fsck"), 0o755)?;
     if let Some(keyring) = parts.keyring {
         install(keyring, &tree.join("etc/rais/keyring"), 0o644)?;
