@@ -37,8 +37,14 @@ pub(crate) struct Parts<'a> {
 const DIRECTORIES: [&str; 11] =
     ["proc", "sys", "dev", "run", "tmp", "data", "etc/rais", "bin", "sbin", "lib/rais/modules", "var"];
 
-/// The compressor of the root. xz makes it smallest; what it costs at boot is measured in the manifest's numbers.
-const ROOT_COMPRESSION: [&str; 4] = ["-comp", "xz", "-b", "256K"];
+/// How the root is compressed. xz makes it smallest (10.1 against 11.3 MB with all drivers); but a virtual machine in
+/// software emulation, for which the cloud kernel is, serves a second of processor time earlier with zstd.
+const fn compression(flavour: Kernel) -> [&'static str; 4] {
+    match flavour {
+        Kernel::Full => ["-comp", "xz", "-b", "256K"],
+        Kernel::Cloud => ["-comp", "zstd", "-b", "256K"],
+    }
+}
 
 /// The kernel's release name and its directory of modules.
 fn release(kernel: &Unpacked) -> Result<PathBuf> {
@@ -74,7 +80,7 @@ pub(crate) fn build_root(parts: &Parts<'_>, tree: &Path, image: &Path, time: u32
     fs::write(tree.join("etc/passwd"), "root:x:0:0::/:/nonexistent\n")?;
     fs::write(tree.join("etc/group"), "root:x:0:\n")?;
     let count = install_modules(parts, tree)?;
-    mksquashfs(tree, image, &ROOT_COMPRESSION, time)?;
+    mksquashfs(tree, image, &compression(parts.flavour), time)?;
     Ok(count)
 }
 
