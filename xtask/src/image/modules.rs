@@ -147,23 +147,28 @@ fn parse_modinfo(section: &[u8]) -> ModuleInfo {
 
 /// The bytes of a section of a 64-bit little-endian ELF file.
 fn elf_section<'a>(elf: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let u64_at = |at: usize| Some(u64::from_le_bytes(elf.get(at..at + 8)?.try_into().ok()?));
-    let u16_at = |at: usize| Some(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?));
-    let u32_at = |at: usize| Some(u32::from_le_bytes(elf.get(at..at + 4)?.try_into().ok()?));
-    let table = usize::try_from(u64_at(0x28)?).ok()?;
-    let (size, count, names) = (u16_at(0x3a)?, u16_at(0x3c)?, u16_at(0x3e)?);
-    let header = |index: u16| table + usize::from(index) * usize::from(size);
-    let content = |index: u16| {
-        let from = usize::try_from(u64_at(header(index) + 0x18)?).ok()?;
-        let length = usize::try_from(u64_at(header(index) + 0x20)?).ok()?;
+    let table = number_at(elf, 0x28)?;
+    let (size, count, names) = (u16_at(elf, 0x3a)?, u16_at(elf, 0x3c)?, u16_at(elf, 0x3e)?);
+    let header = |index: u16| elf.get(table.checked_add(usize::from(index) * usize::from(size))?..);
+    let content = |header: &[u8]| {
+        let (from, length) = (number_at(header, 0x18)?, number_at(header, 0x20)?);
         elf.get(from..from.checked_add(length)?)
     };
-    let strings = content(names)?;
+    let strings = content(header(names)?)?;
     (0..count).find_map(|index| {
-        let at = u32_at(header(index))? as usize;
+        let header = header(index)?;
+        let at = u32::from_le_bytes(*header.first_chunk()?) as usize;
         let found = strings.get(at..)?.split(|&byte| byte == 0).next()?;
-        if found == name.as_bytes() { content(index) } else { None }
+        if found == name.as_bytes() { content(header) } else { None }
     })
+}
+
+fn number_at(bytes: &[u8], at: usize) -> Option<usize> {
+    usize::try_from(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?)).ok()
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 #[cfg(test)]
