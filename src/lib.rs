@@ -8,6 +8,7 @@ pub mod ctl;
 pub mod daemon;
 pub mod dns;
 pub mod event;
+pub mod journal;
 pub mod os;
 pub mod snapshot;
 pub mod snmp;

@@ -8,6 +8,7 @@ pub mod config_command;
 pub mod events;
 pub mod human;
 pub mod protocol;
+pub mod replay_command;
 pub mod status;
 pub mod table;
 
@@ -78,6 +79,8 @@ enum Command {
     Reload,
     /// Check, sign and verify configurations, without a raisd
     Config(config_command::ConfigArgs),
+    /// Live a recorded life again, and say whether the core does the same
+    Replay(replay_command::ReplayArgs),
     /// Show the versions of raisctl and of the raisd it reaches
     Version,
 }
@@ -158,6 +161,7 @@ pub fn main() -> ExitCode {
     let socket = cli.socket.or(variable.map(PathBuf::from)).unwrap_or_else(|| PathBuf::from(DEFAULT_SOCKET));
     let command = match cli.command {
         Command::Config(args) => return config_command::run(args),
+        Command::Replay(args) => return replay_command::run(&args),
         command => command,
     };
     match run(&socket, command) {
@@ -182,8 +186,8 @@ fn run(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Acquire(args) => acquire(socket, args),
         Command::Release(args) => release(socket, args),
         Command::Reload => done(ask(socket, Request::Reload)?),
-        // Needs no raisd, and was run before this.
-        Command::Config(_) => Ok(()),
+        // They need no raisd, and were run before this.
+        Command::Config(_) | Command::Replay(_) => Ok(()),
         Command::Version => version(socket),
     }
 }

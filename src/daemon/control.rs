@@ -1,11 +1,11 @@
 //! The control server: answers `raisctl`, over the Unix socket and, if there is one, over a serial port.
 //!
-//! It reads the published picture and the journal; what an operator wants changed goes into the event loop as a command
+//! It reads the published picture and the event table; what an operator wants changed goes into the event loop as a command
 //! and is answered by the node. Framing and words are [`crate::ctl::protocol`]'s.
 
 use super::event_loop::{Mailbox, News};
+use super::event_table::EventTable;
 use super::figures::Figures;
-use super::journal::Journal;
 use super::reload::Reloader;
 use crate::ctl::protocol::{
     Line, Lines, MAX_EVENTS, MAX_REQUEST, Refusal, Request, Response, decode_request, encode_response,
@@ -38,7 +38,7 @@ pub(super) struct Control {
     /// The published picture.
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Events.
-    pub(super) journal: Arc<Journal>,
+    pub(super) event_table: Arc<EventTable>,
     /// Commands go here.
     pub(super) mailbox: Mailbox,
     /// Reloads go here.
@@ -130,7 +130,7 @@ impl Control {
             }
             Request::Events { since, limit } => {
                 let limit = usize::try_from(limit.min(MAX_EVENTS)).unwrap_or(usize::MAX);
-                let (events, newest) = self.journal.since(since, limit);
+                let (events, newest) = self.event_table.since(since, limit);
                 Response::Events { events, newest }
             }
             Request::Command(command) => self.command(command).await.unwrap_or_else(Response::Refused),

@@ -10,6 +10,7 @@
 //! 3. news from the runtime: actions that ended, tests, samples, operators, configurations;
 //! 4. a new picture for the readers, if something changed.
 
+use super::journal::Journal;
 use super::publish::Publisher;
 use crate::os::clock;
 use crate::os::multicast::ControlSocket;
@@ -17,7 +18,6 @@ use crate::os::wait::{Waker, Wakeups, wait, waker};
 use crate::snapshot::{About, Snapshot, ZoneView};
 use crate::wire::{Codec, MAX_DATAGRAM};
 use rais_core::address::{GroupName, InterfaceName};
-use rais_core::counters::DropCause;
 use rais_core::io::{Action, Command, CommandError, Input};
 use rais_core::node::Node;
 use rais_core::notification::Notification;
@@ -34,8 +34,12 @@ use tokio::sync::{oneshot, watch};
 
 /// Datagrams or news handled in one go: some 100 µs, so that a flood delays a 10 ms beat by little.
 const BURST: usize = 16;
+/// Ended actions handled in one go: each costs a microsecond or two, and what follows from them is worked out once.
+const ENDED_BURST: usize = 1024;
 /// A deadline missed by more than this is worth a warning (G-66): a fifth of the default beat.
 const LATE: Duration = Duration::from_millis(20);
+/// A deadline missed by more than this: this thread was held up, and the silence it sees may be its own.
+const STALL: Duration = Duration::from_millis(2);
 /// At most one such warning in this time.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
@@ -136,6 +140,7 @@ pub(super) struct EventLoop {
     inbox: Inbox,
     outputs: Outputs,
     publisher: Publisher,
+    journal: Option<Journal>,
     answer: Option<oneshot::Sender<Result<(), CommandError>>>,
     stopped: bool,
     datagram: Vec<u8>,
@@ -143,13 +148,17 @@ pub(super) struct EventLoop {
 }
 
 impl EventLoop {
-    /// A loop around a node that starts now.
+    /// A loop around a node that starts now, and whose life is recorded if there is a journal.
     #[must_use]
-    pub(super) fn new(configured: Configured, inbox: Inbox, outputs: Outputs) -> Self {
+    pub(super) fn new(configured: Configured, inbox: Inbox, outputs: Outputs, mut journal: Option<Journal>) -> Self {
         let Configured { params, ports, about } = configured;
-        let node = Node::new(params, clock::now());
+        let now = clock::now();
+        if let Some(journal) = &mut journal {
+            journal.begin(&params, now);
+        }
+        let node = Node::new(params, now);
         let (publisher, datagram) = (Publisher::new(about), Vec::with_capacity(MAX_DATAGRAM));
-        Self { node, ports, inbox, outputs, publisher, answer: None, stopped: false, datagram, warned: None }
+        Self { node, ports, inbox, outputs, publisher, journal, answer: None, stopped: false, datagram, warned: None }
     }
 
     /// Runs until the node says that it has stopped.
@@ -165,6 +174,9 @@ impl EventLoop {
             self.publish();
             self.wait()?;
         }
+        if let Some(journal) = &mut self.journal {
+            journal.end();
+        }
         self.publisher.publish_now(&self.node, clock::now(), &self.outputs.snapshots);
         Ok(())
     }
@@ -174,8 +186,24 @@ impl EventLoop {
         let now = clock::now();
         if let Some(due) = self.node.poll_timeout().filter(|due| *due <= now) {
             self.note_lateness(now, due);
-            self.handle(now, Input::Tick);
+            // What proves peers alive may wait in the sockets: it is heard before anybody is dead of our own stall.
+            let heard = if now.since(due) > STALL { self.waiting() } else { Vec::new() };
+            self.handle_all(now, heard.into_iter().chain([Input::Tick]).collect());
         }
+    }
+
+    /// What waits in the sockets, at most [`BURST`] datagrams of each.
+    fn waiting(&self) -> Vec<Input> {
+        let mut buffer = datagram_buffer();
+        let sockets = self.ports.iter().flat_map(|(group, port)| {
+            port.sockets.iter().map(move |(interface, socket)| (group, port, interface, socket))
+        });
+        sockets
+            .flat_map(|(group, port, interface, socket)| {
+                let next = |_| hear(group, port, interface, socket, &mut buffer);
+                (0..BURST).map_while(next).collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     fn note_lateness(&mut self, now: Instant, due: Instant) {
@@ -192,20 +220,11 @@ impl EventLoop {
     fn receive(&mut self) {
         // The map is cheap to clone compared with a system call, and a configuration may replace it meanwhile.
         let ports: Vec<(GroupName, Arc<Port>)> = self.ports.iter().map(|(n, p)| (n.clone(), Arc::clone(p))).collect();
-        // One octet more than a message may have, so that a longer one shows.
-        let mut buffer = [0; MAX_DATAGRAM + 1];
+        let mut buffer = datagram_buffer();
         for (group, port) in &ports {
             for (interface, socket) in &port.sockets {
                 for _ in 0..BURST {
-                    let Some(received) = socket.recv(&mut buffer) else { break };
-                    let datagram = buffer.get(..received.length).unwrap_or_default();
-                    let input = match port.codec.decode(datagram, received.ttl) {
-                        Ok(message) => {
-                            tracing::trace!(%group, %interface, source = %received.source, ?message, "received");
-                            Input::Received { group: group.clone(), interface: interface.clone(), message }
-                        }
-                        Err(cause) => self.dropped(group, interface, received.source, cause),
-                    };
+                    let Some(input) = hear(group, port, interface, socket, &mut buffer) else { break };
                     self.handle(clock::now(), input);
                 }
                 self.keep_time();
@@ -213,39 +232,42 @@ impl EventLoop {
         }
     }
 
-    fn dropped(
-        &self,
-        group: &GroupName,
-        interface: &InterfaceName,
-        source: std::net::SocketAddr,
-        cause: DropCause,
-    ) -> Input {
-        tracing::debug!(%group, %interface, %source, %cause, "dropped a datagram");
-        Input::Dropped { group: group.clone(), cause }
-    }
-
-    /// Priority 3.
+    /// Priority 3. Actions that ended together go to the node together: their consequences are drawn once.
     fn take_news(&mut self) {
         self.inbox.wakeups.clear();
+        let mut ended = Vec::new();
         for _ in 0..BURST {
-            let Ok(news) = self.inbox.queue.try_recv() else { return };
-            match news {
-                News::Input(input) => self.handle(clock::now(), input),
-                News::Command(command, answer) => {
-                    self.answer = Some(answer);
-                    self.handle(clock::now(), Input::Command(command));
-                    // Unanswered by the node: dropping it tells the asker.
-                    self.answer = None;
+            let news = loop {
+                match self.inbox.queue.try_recv() {
+                    Ok(News::Input(input @ Input::Finished { .. })) if ended.len() < ENDED_BURST => ended.push(input),
+                    other => break other,
                 }
-                News::Configure(configured) => self.configure(*configured),
-                News::About(about) => self.publisher.about(about),
-                News::Look => self.publisher.look(),
-                News::Zones(zones) => self.publisher.zones(zones),
+            };
+            if !ended.is_empty() {
+                self.handle_all(clock::now(), std::mem::take(&mut ended));
             }
+            let Ok(news) = news else { return };
+            self.take_one(news);
             self.keep_time();
         }
         // More may wait, and its wake was just forgotten.
         self.inbox.wakeups.remind();
+    }
+
+    fn take_one(&mut self, news: News) {
+        match news {
+            News::Input(input) => self.handle(clock::now(), input),
+            News::Command(command, answer) => {
+                self.answer = Some(answer);
+                self.handle(clock::now(), Input::Command(command));
+                // Unanswered by the node: dropping it tells the asker.
+                self.answer = None;
+            }
+            News::Configure(configured) => self.configure(*configured),
+            News::About(about) => self.publisher.about(about),
+            News::Look => self.publisher.look(),
+            News::Zones(zones) => self.publisher.zones(zones),
+        }
     }
 
     /// The ports of a group that is no more stay until the node has forgotten it: it still has a goodbye to say.
@@ -264,12 +286,24 @@ impl EventLoop {
     }
 
     fn handle(&mut self, now: Instant, input: Input) {
-        self.node.handle(now, input);
+        self.handle_all(now, vec![input]);
+    }
+
+    fn handle_all(&mut self, now: Instant, inputs: Vec<Input>) {
+        if let Some(journal) = &mut self.journal {
+            journal.step(now, &inputs);
+        }
+        self.node.handle_all(now, inputs);
         self.act(now);
     }
 
     fn act(&mut self, now: Instant) {
+        self.journal = self.journal.take().filter(|journal| !journal.ended());
+        let mut recorded = Vec::new();
         while let Some(action) = self.node.poll_action() {
+            if self.journal.is_some() {
+                recorded.push(action.clone());
+            }
             match action {
                 Action::Send { group, message } => {
                     let Some(port) = self.ports.get(&group) else { continue };
@@ -295,6 +329,9 @@ impl EventLoop {
                 }
             }
         }
+        if let Some(journal) = &mut self.journal {
+            journal.actions(recorded);
+        }
     }
 
     fn wait(&mut self) -> io::Result<()> {
@@ -310,4 +347,33 @@ impl EventLoop {
         }
         wait(&sources, timeout).map(drop)
     }
+}
+
+type DatagramBuffer = [u8; MAX_DATAGRAM + 1];
+
+/// One octet more than a message may have, so that a longer one shows.
+const fn datagram_buffer() -> DatagramBuffer {
+    [0; MAX_DATAGRAM + 1]
+}
+
+/// The next datagram of a socket, as an input; `None`: none waits.
+fn hear(
+    group: &GroupName,
+    port: &Port,
+    interface: &InterfaceName,
+    socket: &ControlSocket,
+    buffer: &mut DatagramBuffer,
+) -> Option<Input> {
+    let received = socket.recv(buffer)?;
+    let datagram = buffer.get(..received.length).unwrap_or_default();
+    Some(match port.codec.decode(datagram, received.ttl) {
+        Ok(message) => {
+            tracing::trace!(%group, %interface, source = %received.source, ?message, "received");
+            Input::Received { group: group.clone(), interface: interface.clone(), message }
+        }
+        Err(cause) => {
+            tracing::debug!(%group, %interface, source = %received.source, %cause, "dropped a datagram");
+            Input::Dropped { group: group.clone(), cause }
+        }
+    })
 }

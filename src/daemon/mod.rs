@@ -3,7 +3,7 @@
 //! ```text
 //!   thread "event-loop"                      tokio, two workers
 //!   ┌──────────────────────────┐  actions    executor ── netlink, scripts, announcer, test and load objects
-//!   │ Node::handle             │ ──────────▶ notifier ── journal, log, traps
+//!   │ Node::handle             │ ──────────▶ notifier ── event table, log, traps
 //!   │ sockets of all groups    │  snapshots  snmp_server, control, zones   (they read the published picture)
 //!   │ deadlines                │ ──────────▶ reload ── source, network, ports
 //!   └──────────────────────────┘ ◀────────── links, signals
@@ -16,6 +16,7 @@
 mod announcer;
 mod control;
 mod event_loop;
+mod event_table;
 mod executor;
 mod figures;
 mod journal;

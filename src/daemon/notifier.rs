@@ -1,10 +1,10 @@
-//! The notifier: numbers what the node tells, keeps it in the journal, logs it, and sends it to every receiver.
+//! The notifier: numbers what the node tells, keeps it in the event table, logs it, and sends it to every receiver.
 //!
 //! It waits for nobody: the log is a queue, and a trap that the kernel does not take at once is counted and lost. The
-//! event stays in the journal.
+//! event stays in the event table.
 
+use super::event_table::EventTable;
 use super::figures::Figures;
-use super::journal::Journal;
 use super::running::Running;
 use crate::config::model::Receiver;
 use crate::event::Event;
@@ -27,7 +27,7 @@ pub(super) struct Notifier {
     /// What the node tells.
     pub(super) notifications: UnboundedReceiver<(Instant, Notification)>,
     /// Where events are kept.
-    pub(super) journal: Arc<Journal>,
+    pub(super) event_table: Arc<EventTable>,
     /// Names in traps come from here.
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Receivers come from here.
@@ -46,7 +46,7 @@ impl Notifier {
         let snapshot = Arc::clone(&self.snapshots.borrow());
         self.tell_all(|community, id| notify::cold_start(&snapshot, clock::now(), community, id));
         while let Some((at, notification)) = self.notifications.recv().await {
-            let event = self.journal.record(at, clock::unix_ms(), notification);
+            let event = self.event_table.record(at, clock::unix_ms(), notification);
             let snapshot = Arc::clone(&self.snapshots.borrow());
             self.tell_all(|community, id| notify::trap(&event, &snapshot, community, id));
             log(&event);

@@ -41,6 +41,15 @@ pub struct Options {
     /// Take a configuration that nobody signed: for development and tests only
     #[arg(long)]
     pub insecure_unsigned: bool,
+    /// Record everything that the decisions depend on, for `raisctl replay`; what FILE holds is renamed to FILE.1
+    ///
+    /// It never delays the daemon: when the disk is too slow, records are lost and the file says how many; when FILE can
+    /// not be written, that is logged and nothing is recorded. It holds no secret.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Stop recording when the journal is this large, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub journal_limit: u64,
     /// How the log is written
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

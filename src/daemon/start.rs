@@ -2,9 +2,10 @@
 
 use super::control::Control;
 use super::event_loop::{Configured, EventLoop, Inbox, Outputs, mailbox};
+use super::event_table::EventTable;
 use super::executor::{Context, Executor};
 use super::figures::Figures;
-use super::journal::Journal;
+use super::journal::{Flusher, Journal};
 use super::log::Log;
 use super::notifier::Notifier;
 use super::options::{Exit, Options};
@@ -27,6 +28,7 @@ use rais_core::view::View;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -134,6 +136,9 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     }
     let result = supervise(&mut signals, &mut wired).await;
     wired.context.abandon().await;
+    if let Some(journal) = &wired.journal {
+        journal.flush();
+    }
     // Whoever asks from now on is told that nobody listens, and not left waiting.
     let _ = std::fs::remove_file(&options.socket);
     result
@@ -155,6 +160,7 @@ struct Wired {
     context: Arc<Context>,
     running: watch::Receiver<Arc<Running>>,
     ended: oneshot::Receiver<io::Result<()>>,
+    journal: Option<Flusher>,
 }
 
 /// Makes the queues, starts the event loop, and spawns every task that ends with it.
@@ -174,10 +180,10 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     let announcements = announcer::start(running.clone()).map_err(failed(Exit::Failed, "announcer"))?;
     let context = Context::new(netlink.clone(), running.clone(), mailbox.clone(), announcements, Arc::clone(&figures));
     let context = Arc::new(context);
-    let journal = Arc::new(Journal::default());
+    let event_table = Arc::new(EventTable::default());
     let notifier = Notifier {
         notifications,
-        journal: Arc::clone(&journal),
+        event_table: Arc::clone(&event_table),
         snapshots: snapshot.clone(),
         running: running.clone(),
         figures: Arc::clone(&figures),
@@ -185,15 +191,37 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
         request_id: 0,
     };
     let (reloader, requests) = reloader();
-    let control = Control { snapshots: snapshot.clone(), journal, mailbox: mailbox.clone(), reloader, figures };
+    let control = Control { snapshots: snapshot.clone(), event_table, mailbox: mailbox.clone(), reloader, figures };
 
     tokio::spawn(Executor::new(Arc::clone(&context), actions).run());
     tokio::spawn(applier.run(requests, running_sender, ports, mailbox.clone()));
     tokio::spawn(links::watch(running.clone(), netlink, mailbox.clone()));
     tokio::spawn(zones::run(running.clone(), snapshot, mailbox, options.state_dir.clone()));
     tokio::spawn(notifier.run());
-    let ended = start_event_loop(configured, inbox, outputs)?;
-    Ok(Wired { control, context, running, ended })
+    let journal = options.journal.as_ref().and_then(|path| start_journal(path, options.journal_limit));
+    let flusher = journal.as_ref().map(Journal::flusher);
+    let ended = start_event_loop(configured, inbox, outputs, journal)?;
+    Ok(Wired { control, context, running, ended, journal: flusher })
+}
+
+/// No journal is worth an address: without a file the daemon runs all the same.
+fn start_journal(path: &Path, limit_mib: u64) -> Option<Journal> {
+    match Journal::start(path, limit_mib.saturating_mul(1 << 20)) {
+        Ok(journal) => {
+            tracing::info!(path = %path.display(), limit_mib, "recording a journal");
+            // The input that a panic answers is the one that a replay is wanted for.
+            let (flusher, abort) = (journal.flusher(), std::panic::take_hook());
+            std::panic::set_hook(Box::new(move |info| {
+                flusher.flush();
+                abort(info);
+            }));
+            Some(journal)
+        }
+        Err(error) => {
+            tracing::error!(path = %path.display(), %error, "no journal: the file can not be written");
+            None
+        }
+    }
 }
 
 fn refused(reason: String) -> Failure {
@@ -205,6 +233,7 @@ fn start_event_loop(
     configured: Configured,
     inbox: Inbox,
     outputs: Outputs,
+    journal: Option<Journal>,
 ) -> Result<oneshot::Receiver<io::Result<()>>, Failure> {
     let (end, ended) = oneshot::channel();
     let (begin, begun) = sync_channel(1);
@@ -213,7 +242,7 @@ fn start_event_loop(
         if let Err(warning) = process::run_thread_first(EVENT_LOOP_PRIORITY) {
             tracing::warn!("{warning}");
         }
-        let event_loop = EventLoop::new(configured, inbox, outputs);
+        let event_loop = EventLoop::new(configured, inbox, outputs, journal);
         let _ = begin.send(());
         let _ = end.send(event_loop.run());
     };

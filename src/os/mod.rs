@@ -1,8 +1,9 @@
 //! Every system call of the product: sockets, netlink, processes, files, clocks, signals.
 //!
 //! Nothing here decides anything, and nothing here knows a group, a `Node`, a `View`, SNMP, DNS or the configuration's
-//! file: plain parameters in, results out. All `unsafe`, all of `nix` and all of `rtnetlink` live below this module
-//! (arrow 4 of the map), so this is the place to read when the question is "what does rais do to my kernel?".
+//! file: plain parameters in, results out. All `unsafe` and all of `nix` live below this module, and all of `rtnetlink`
+//! in [`netlink`] (arrow 4 of the map), so this is the place to read when the question is "what does rais do to my
+//! kernel?".
 
 pub mod announce;
 pub mod bundle;

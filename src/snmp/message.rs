@@ -108,7 +108,79 @@ pub(crate) fn message(community: &[u8], pdu: u8, fields: [i32; 3], bindings: &[u
 
 #[cfg(test)]
 mod tests {
+    use super::super::ber::scan;
+    use super::super::value::{Value, binding};
     use super::*;
+    use proptest::prelude::*;
+
+    fn value() -> impl Strategy<Value = Value<'static>> {
+        prop_oneof![
+            any::<i32>().prop_map(Value::Integer),
+            prop::collection::vec(any::<u8>(), 0..300).prop_map(|octets| Value::Octets(octets.into())),
+            any::<Option<std::net::IpAddr>>().prop_map(Value::Address),
+            Just(Value::Identifier(&[2, 999, u32::MAX])),
+            any::<u32>().prop_map(Value::Counter32),
+            any::<u32>().prop_map(Value::Gauge32),
+            any::<u32>().prop_map(Value::TimeTicks),
+            any::<u64>().prop_map(Value::Counter64),
+            Just(Value::NoSuchObject),
+            Just(Value::NoSuchInstance),
+            Just(Value::EndOfMibView),
+        ]
+    }
+
+    prop_compose! {
+        fn a_message()(
+            community in prop::collection::vec(any::<u8>(), 0..70),
+            pdu in prop::sample::select(vec![tag::GET, 0xa1, tag::RESPONSE, tag::SET, tag::GET_BULK, tag::TRAP, tag::REPORT]),
+            fields in any::<[i32; 3]>(),
+            variables in prop::collection::vec((prop::collection::vec(any::<u32>(), 0..126), value()), 0..6),
+        ) -> (Vec<u8>, u8, [i32; 3], Vec<Oid>, Vec<u8>) {
+            let mut bindings = Vec::new();
+            let names: Vec<_> = variables.iter().map(|(arcs, value)| {
+                let mut name = Oid::new(&[1, 3]);
+                name.extend(arcs.iter().copied());
+                binding(&name, value, &mut bindings);
+                name
+            }).collect();
+            let mut datagram = Vec::new();
+            message(&community, pdu, fields, &bindings, &mut datagram);
+            (community, pdu, fields, names, datagram)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn scanner_and_decoder_agree_on_every_legal_message((community, pdu, fields, names, datagram) in a_message()) {
+            let scan = scan(&datagram).unwrap();
+            prop_assert_eq!((scan.community, scan.pdu), (&*community, pdu));
+            prop_assert_eq!([scan.request_id, scan.second, scan.third], fields);
+            let digestible = digestible(&datagram, &scan);
+            let request = decode(&digestible).unwrap();
+            prop_assert_eq!(request.is_some(), matches!(pdu, tag::GET | 0xa1 | tag::SET | tag::GET_BULK));
+            if let Some(request) = request {
+                prop_assert_eq!(request.names().collect::<Vec<_>>(), names);
+                if let Operation::GetBulk { non_repeaters, max_repetitions } = request.operation {
+                    let expected = [fields[1], fields[2]].map(|field| usize::try_from(field).unwrap_or(0));
+                    prop_assert_eq!([non_repeaters, max_repetitions], expected);
+                }
+            }
+        }
+
+        #[test]
+        fn the_decoder_refuses_nothing_that_the_scanner_lets_pass(
+            (.., mut datagram) in a_message(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            for (at, octet) in changes {
+                let at = at.index(datagram.len());
+                datagram[at] = octet;
+            }
+            if let Ok(scan) = scan(&datagram) {
+                prop_assert!(decode(&digestible(&datagram, &scan)).is_ok());
+            }
+        }
+    }
 
     #[test]
     fn the_size_of_a_message_is_foretold_exactly() {

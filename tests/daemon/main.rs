@@ -5,6 +5,7 @@
 mod configuration;
 mod edges;
 mod fuzz;
+mod journal;
 mod lab;
 mod operating;
 mod prober;

@@ -24,5 +24,6 @@ mod net_snmp;
 mod sample;
 mod set;
 mod smi;
+mod speed;
 mod tools;
 mod traps;

@@ -37,10 +37,7 @@ tools! {
     DPKG_DEB = "dpkg-deb" in "dpkg";
     MKSQUASHFS = "mksquashfs" in "squashfs-tools";
     ZSTD = "zstd" in "zstd";
-    XZ = "xz" in "xz-utils";
     GRUB_MKIMAGE = "grub-mkimage" in "grub-common";
-    GRUB_BIOS = "/usr/lib/grub/i386-pc/boot.img" in "grub-pc-bin";
-    GRUB_EFI = "/usr/lib/grub/x86_64-efi/normal.mod" in "grub-efi-amd64-bin";
     MFORMAT = "mformat" in "mtools";
     MKE2FS = "mke2fs" in "e2fsprogs";
     DEBUGFS = "debugfs" in "e2fsprogs";
@@ -50,16 +47,14 @@ tools! {
     // Boxes as namespaces, and the client beside them.
     IP = "ip" in "iproute2";
     SYSCTL = "sysctl" in "procps";
-    NFT = "nft" in "nftables";
-    PING = "ping" in "iputils-ping";
-    ARPING = "arping" in "arping";
-    TCPDUMP = "tcpdump" in "tcpdump";
     // The network management station.
     SNMPWALK = "snmpwalk" in "snmp";
     SNMPTRAPD = "snmptrapd" in "snmptrapd";
     SMILINT = "smilint" in "smitools";
     // Names and signatures.
     NAMED_CHECKZONE = "named-checkzone" in "bind9-utils";
+    NSD_CHECKZONE = "nsd-checkzone" in "nsd";
+    KZONECHECK = "kzonecheck" in "knot-dnssecutils";
     SSH_KEYGEN = "ssh-keygen" in "openssh-client";
 }
 

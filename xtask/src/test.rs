@@ -13,6 +13,18 @@ use std::time::{Duration, Instant};
 /// Histories of the simulation; `--quick` runs a tenth.
 const HISTORIES: u32 = 20_000;
 
+/// Programs that the unit and integration tests hold our work against.
+const TEST_TOOLS: &[Tool] = &[
+    Tool::IP,
+    Tool::SSH_KEYGEN,
+    Tool::SNMPWALK,
+    Tool::SNMPTRAPD,
+    Tool::SMILINT,
+    Tool::NAMED_CHECKZONE,
+    Tool::NSD_CHECKZONE,
+    Tool::KZONECHECK,
+];
+
 /// Options.
 #[derive(clap::Args)]
 pub struct Args {
@@ -53,7 +65,7 @@ const STAGES: [Stage; 11] = [
     Stage { name: "licences", what: "cargo-deny: licences, bans, sources", tools: &[], run: licences },
     Stage { name: "no-std", what: "the core links where there is no std", tools: &[], run: no_std },
     Stage { name: "lints", what: "clippy, every warning an error", tools: &[], run: lints },
-    Stage { name: "tests", what: "unit and integration tests", tools: crate::up::TOOLS, run: tests },
+    Stage { name: "tests", what: "unit and integration tests", tools: TEST_TOOLS, run: tests },
     Stage { name: "simulation", what: "seeded histories of whole groups", tools: &[], run: simulation },
     Stage { name: "namespaces", what: "the demo, boxes in namespaces", tools: crate::up::TOOLS, run: namespaces },
     Stage { name: "boot", what: "the image boots by BIOS, by UEFI, directly", tools: &vm::TOOLS, run: boot },

@@ -59,28 +59,13 @@ pub enum Boot {
     },
 }
 
-/// Where a network card's frames go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Backend {
-    /// To a tap device that exists, in the machine's network namespace.
-    Tap {
-        /// Its name.
-        ifname: String,
-    },
-    /// To a switch that listens on a Unix socket: each frame behind its length, 32 bits big-endian.
-    Stream {
-        /// The socket.
-        socket: PathBuf,
-    },
-}
-
 /// One network card.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nic {
     /// Its address, "52:54:00:09:00:01".
     pub mac: String,
-    /// Where its frames go.
-    pub backend: Backend,
+    /// The tap device its frames go to: one that exists, in the machine's network namespace.
+    pub tap: String,
 }
 
 /// A machine to start.
@@ -109,7 +94,6 @@ pub struct Vm {
     pid: nix::unistd::Pid,
     qmp: PathBuf,
     shared: Arc<Shared>,
-    started: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -166,30 +150,11 @@ impl Vm {
         let shared = Arc::new(Shared::default());
         let (ready, pid) = mpsc::sync_channel(1);
         let watched = Arc::clone(&shared);
-        let started = Instant::now();
         thread::Builder::new()
             .name(format!("vm {}", params.name))
             .spawn(move || guard(command, console, &watched, &ready))?;
         let pid = pid.recv().map_err(|_| anyhow!("the thread of {} is gone", params.name))??;
-        Ok(Self { name: params.name, pid, qmp, shared, started })
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// When it was switched on.
-    #[must_use]
-    pub fn started(&self) -> Instant {
-        self.started
-    }
-
-    /// QEMU's process id.
-    #[must_use]
-    pub fn pid(&self) -> i32 {
-        self.pid.as_raw()
+        Ok(Self { name: params.name, pid, qmp, shared })
     }
 
     /// Waits for a line of the console that contains `pattern`, however long ago it was said, and returns it.
@@ -215,12 +180,6 @@ impl Vm {
             Some(Err(exit)) => bail!("{} stopped ({exit}) before it said {pattern:?}{}", self.name, self.tail()),
             None => bail!("{} did not say {pattern:?} within {timeout:?}{}", self.name, self.tail()),
         }
-    }
-
-    /// Octets the console has said so far: a position for [`Vm::wait_console_after`].
-    #[must_use]
-    pub fn console_position(&self) -> usize {
-        self.shared.lock().console.len()
     }
 
     /// Cuts the power, and waits until the machine is gone.
@@ -423,13 +382,7 @@ fn command(params: &VmParams, qmp: &Path) -> Result<Command> {
     qemu.args(["-drive", &format!("if=none,id=disk,format=raw,file={}", option_value(disk)?)]);
     qemu.args(["-device", "virtio-blk-pci,drive=disk"]);
     for (index, nic) in params.nics.iter().enumerate() {
-        let backend = match &nic.backend {
-            Backend::Tap { ifname } => format!("tap,id=net{index},ifname={ifname},script=no,downscript=no"),
-            Backend::Stream { socket } => {
-                format!("stream,id=net{index},server=off,addr.type=unix,addr.path={}", option_value(socket)?)
-            }
-        };
-        qemu.args(["-netdev", &backend]);
+        qemu.args(["-netdev", &format!("tap,id=net{index},ifname={},script=no,downscript=no", nic.tap)]);
         // Without its boot ROM: nobody boots from the network, and it takes time.
         qemu.args(["-device", &format!("virtio-net-pci,netdev=net{index},mac={},romfile=", nic.mac)]);
     }

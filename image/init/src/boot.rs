@@ -9,6 +9,7 @@ use nix::unistd::sethostname;
 use std::fs;
 use std::io;
 use std::process::ExitCode;
+use std::sync::mpsc;
 
 /// Label of the data partition.
 const DATA: &str = "rais-data";
@@ -47,13 +48,14 @@ pub(crate) fn boot() -> ExitCode {
     let active = data::active_configuration();
     let slot = command_line.slot.unwrap_or_else(|| "unknown".into());
     let configuration = active.as_ref().map_or("none".into(), |(generation, _)| generation.to_string());
-    keys::listen();
+    let (ask, asked) = mpsc::channel();
+    keys::listen(&ask);
     let mut supervisor = Supervisor::new(active.map(|(_, directory)| directory), watchdog);
     let raisd = supervisor.pid().map_or("not running".into(), |pid| format!("pid {pid}"));
     console::say(&format!("ready: slot {slot}, data {data}, configuration {configuration}, raisd {raisd}"));
 
     let configured = supervisor.pid().is_some() || configuration != "none";
-    status::keep_showing(status::Box { version, slot, data, configured });
+    status::keep_showing(status::Box { version, slot, data, configured }, asked);
     let how = supervisor.watch().unwrap_or_else(|error| {
         console::say(&format!("the watch over raisd failed: {error}"));
         shutdown::How::Reboot

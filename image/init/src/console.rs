@@ -29,8 +29,8 @@ enum Output {
     Line(String),
     /// A new status for the display.
     Status(String),
-    /// The status is wanted on the serial consoles too.
-    ShowStatus,
+    /// A new status, wanted on the serial consoles.
+    StatusOnSerial(String),
     /// Everything before this was written.
     Flush(SyncSender<()>),
 }
@@ -51,8 +51,17 @@ pub(crate) fn show(status: String) {
 }
 
 /// Writes the status to the serial consoles: somebody there asked.
-pub(crate) fn show_on_serial() {
-    put(Output::ShowStatus);
+pub(crate) fn show_on_serial(status: String) {
+    put(Output::StatusOnSerial(status));
+}
+
+/// Is there a display that shows anything? Without one the kernel keeps a dummy in its place.
+pub(crate) fn has_display() -> bool {
+    let consoles = fs::read_dir("/sys/class/vtconsole").map(|entries| entries.flatten().collect());
+    consoles.unwrap_or_else(|_| Vec::new()).iter().map(fs::DirEntry::path).any(|console| {
+        let read = |file: &str| fs::read_to_string(console.join(file)).unwrap_or_default();
+        read("bind").trim() == "1" && !read("name").contains("dummy")
+    })
 }
 
 /// Waits until everything said so far is written, but not for long.
@@ -138,10 +147,7 @@ impl Console {
                     self.status = status;
                     self.redraw();
                 }
-                Output::ShowStatus => {
-                    let status = self.status.clone();
-                    self.write_serial(&format!("\n{status}\n"));
-                }
+                Output::StatusOnSerial(status) => self.write_serial(&format!("\n{status}\n")),
                 Output::Flush(done) => {
                     let _ = done.try_send(());
                 }

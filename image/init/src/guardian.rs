@@ -90,3 +90,48 @@ impl Kernel {
         Ok(datagram)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sched::{CloneFlags, unshare};
+    use std::time::{Duration, Instant};
+
+    /// Adds an address to `lo`, as raisd would: `RTM_NEWADDR` with a label, a mark and a lifetime.
+    fn add(kernel: &Kernel, address: [u8; 4], mark: Option<u8>) {
+        let mut bytes = vec![2, 32, 0, 0, 1, 0, 0, 0, 8, 0, 2, 0];
+        bytes.extend_from_slice(&address);
+        if let Some(mark) = mark {
+            bytes.extend_from_slice(&[5, 0, 11, 0, mark, 0, 0, 0]);
+        }
+        bytes.extend_from_slice(&[20, 0, 6, 0]);
+        for field in [100_u32, 100, 0, 0] {
+            bytes.extend_from_slice(&field.to_ne_bytes());
+        }
+        kernel.ask(&netlink::add_address(&bytes)).unwrap();
+    }
+
+    #[test]
+    fn service_addresses_are_gone_within_ten_milliseconds_and_others_stay() {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("not run: a network namespace of its own needs root");
+            return;
+        }
+        // Of this thread alone, and gone with it.
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        bring_up_loopback().unwrap();
+        let kernel = Kernel::connect().unwrap();
+        add(&kernel, [10, 9, 0, 1], None);
+        add(&kernel, [10, 9, 0, 2], Some(SERVICE_ADDRESS_ORIGIN + 1));
+        for last in 101..151 {
+            add(&kernel, [10, 9, 0, last], Some(SERVICE_ADDRESS_ORIGIN));
+        }
+        let begun = Instant::now();
+        assert_eq!(remove_service_addresses().unwrap(), 50);
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(10), "{took:?}");
+        assert_eq!(remove_service_addresses().unwrap(), 0);
+        assert_eq!(kernel.ask(&netlink::delete_address(&[2, 32, 0, 0, 1, 0, 0, 0, 8, 0, 2, 0, 10, 9, 0, 1])), Ok(()));
+        assert_eq!(kernel.ask(&netlink::delete_address(&[2, 32, 0, 0, 1, 0, 0, 0, 8, 0, 2, 0, 10, 9, 0, 2])), Ok(()));
+    }
+}

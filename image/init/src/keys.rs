@@ -6,18 +6,20 @@ use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
 
 /// Octets of `struct input_event` on a 64-bit machine: two times 8 of time, then type, code and value.
 const INPUT_EVENT: usize = 24;
 
-/// Starts to listen, on everything that has keys now.
-pub(crate) fn listen() {
+/// Starts to listen, on everything that has keys now. `status` gets a message when somebody wants to see the status.
+pub(crate) fn listen(status: &Sender<()>) {
     let devices = fs::read_dir("/dev/input").map(|entries| entries.flatten().collect()).unwrap_or_else(|_| Vec::new());
     for path in devices.iter().map(fs::DirEntry::path).filter(|path| is_event_device(path)) {
         std::thread::spawn(move || watch_buttons(path));
     }
     for name in console::names().into_iter().filter(|name| !console::is_display(name)) {
-        std::thread::spawn(move || watch_serial(&name));
+        let status = status.clone();
+        std::thread::spawn(move || watch_serial(&name, &status));
     }
 }
 
@@ -44,14 +46,16 @@ fn is_power_button(event: &[u8; INPUT_EVENT]) -> bool {
         && i32::from_ne_bytes([value0, value1, value2, value3]) == 1
 }
 
-fn watch_serial(name: &str) {
+fn watch_serial(name: &str, status: &Sender<()>) {
     let Ok(port) = File::open(Path::new("/dev").join(name)) else { return };
     let mut lines = BufReader::new(port);
     let mut line = Vec::new();
     // A port without hardware gives an error or nothing at once: then nobody listens there any more.
     while let Ok(1..) = lines.by_ref().take(256).read_until(b'\n', &mut line) {
         line.clear();
-        console::show_on_serial();
+        if status.send(()).is_err() {
+            return;
+        }
     }
 }
 

@@ -48,6 +48,13 @@ pub(crate) fn delete_address(address: &[u8]) -> Vec<u8> {
     message(DELETE_ADDRESS, REQUEST | ACKNOWLEDGE, address)
 }
 
+/// Asks to add an address, described as the kernel would describe it.
+#[cfg(test)]
+pub(crate) fn add_address(address: &[u8]) -> Vec<u8> {
+    const CREATE: u16 = 0x400;
+    message(NEW_ADDRESS, REQUEST | ACKNOWLEDGE | CREATE, address)
+}
+
 /// Asks to bring up the interface with this index.
 pub(crate) fn bring_up(index: u32) -> Vec<u8> {
     const UP: u32 = 1;

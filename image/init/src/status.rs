@@ -4,9 +4,11 @@ use crate::console;
 use nix::unistd::{gethostname, sethostname};
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// How often the display is refreshed. Running raisctl costs a slow box a few hundredths of a second of processor time.
+/// How often a display is refreshed. Running raisctl costs a slow box a tenth of a second of processor time, so a box
+/// without a display asks only until it knows its name, and when somebody wants to see the status.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// What does not change until the next boot.
@@ -22,16 +24,28 @@ pub(crate) struct Box {
     pub(crate) configured: bool,
 }
 
-/// Keeps the status up to date for as long as the box runs.
-pub(crate) fn keep_showing(about: Box) {
+/// Keeps the status up to date for as long as the box runs. Each message of `wanted` is somebody at a serial console.
+pub(crate) fn keep_showing(about: Box, wanted: Receiver<()>) {
     std::thread::spawn(move || {
+        let display = console::has_display();
+        let mut named = false;
         loop {
+            let asked = match display || (about.configured && !named) {
+                true => wanted.recv_timeout(INTERVAL),
+                false => wanted.recv().map_err(RecvTimeoutError::from),
+            };
             let groups = if about.configured { ask_raisctl() } else { Err(UNCONFIGURED.to_owned()) };
             if let Ok(text) = &groups {
-                take_name(text);
+                named = take_name(text);
             }
-            console::show(render(&about, console::uptime(), &groups));
-            std::thread::sleep(INTERVAL);
+            let status = render(&about, console::uptime(), &groups);
+            match asked {
+                Ok(()) => console::show_on_serial(status),
+                Err(RecvTimeoutError::Timeout) => console::show(status),
+                // Nobody is left who could ask.
+                Err(RecvTimeoutError::Disconnected) if !display => return,
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(INTERVAL),
+            }
         }
     });
 }
@@ -53,15 +67,17 @@ fn ask_raisctl() -> Result<String, String> {
     if text.trim().is_empty() { Err("raisd does not answer".to_owned()) } else { Ok(text) }
 }
 
-/// raisd knows the box's name from its configuration: it is the first word of the status.
-fn take_name(status: &str) {
-    let current = gethostname().unwrap_or_default();
-    if let Some(name) = name_of(status)
-        && current != name
-        && sethostname(name).is_ok()
-    {
+/// raisd knows the box's name from its configuration: it is the first word of the status. True if the box has it now.
+fn take_name(status: &str) -> bool {
+    let Some(name) = name_of(status) else { return false };
+    if gethostname().unwrap_or_default() == name {
+        return true;
+    }
+    let taken = sethostname(name).is_ok();
+    if taken {
         console::say(&format!("this box is {name}"));
     }
+    taken
 }
 
 fn name_of(status: &str) -> Option<&str> {

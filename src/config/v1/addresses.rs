@@ -10,17 +10,16 @@ use std::net::IpAddr;
 
 /// Checks that no address belongs to two, and that no two groups share a socket.
 pub(super) fn check(interfaces: &[InterfaceEntry], groups: &[GroupEntry], faults: &Collector) -> Checked<()> {
-    let own = own_addresses(interfaces, faults);
+    let (own, mut result) = own_addresses(interfaces, faults);
     let networks: Vec<_> = interfaces.iter().flat_map(|entry| &entry.addresses.good).map(|own| own.value).collect();
     let mut owners: BTreeMap<IpAddr, String> = BTreeMap::new();
-    let mut result = own.as_ref().map(|_| ()).map_err(|why| *why);
     for group in groups {
         let name = group.name.as_ref().map_or_else(|_| "this group".to_owned(), |name| format!("group {}", name.value));
         let lists = [(&group.preferred_addresses, "preferred"), (&group.pool_addresses, "pool")];
         for (address, list) in
             lists.iter().flat_map(|(list, kind)| list.good.iter().map(move |address| (address, kind)))
         {
-            let taken = match own.as_ref().ok().and_then(|own| own.get(&address.value)) {
+            let taken = match own.get(&address.value) {
                 Some(line) => {
                     Some(format!("is this box's own address, in line {line}, and can not be a service address"))
                 }
@@ -41,8 +40,9 @@ pub(super) fn check(interfaces: &[InterfaceEntry], groups: &[GroupEntry], faults
     result.and(sockets)
 }
 
-/// The box's own addresses, and the line of each.
-fn own_addresses(interfaces: &[InterfaceEntry], faults: &Collector) -> Checked<BTreeMap<IpAddr, usize>> {
+/// The box's own addresses, whatever the lengths of their prefixes, and the first line of each; and whether each is there
+/// once.
+fn own_addresses(interfaces: &[InterfaceEntry], faults: &Collector) -> (BTreeMap<IpAddr, usize>, Checked<()>) {
     let mut own: BTreeMap<IpAddr, usize> = BTreeMap::new();
     let mut result = Ok(());
     for Placed { value: InterfaceAddress { address, .. }, place } in interfaces.iter().flat_map(|i| &i.addresses.good) {
@@ -59,7 +59,7 @@ fn own_addresses(interfaces: &[InterfaceEntry], faults: &Collector) -> Checked<B
             }
         }
     }
-    result.map(|()| own)
+    (own, result)
 }
 
 fn no_hosts(address: IpAddr, networks: &[InterfaceAddress]) -> Option<String> {

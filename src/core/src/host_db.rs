@@ -107,6 +107,12 @@ impl Host {
         self.heard.max(self.heard_by_others)
     }
 
+    /// Until when what its status says is known to have held. While this box catches up after a sleep it may hear
+    /// *of* the other before it hears what became of it.
+    pub(crate) fn vouched(&self, now: Instant) -> Instant {
+        if now < self.spared_until { self.heard } else { self.last_heard() }
+    }
+
     /// When it will have been silent for the dead interval.
     pub(crate) fn expires(&self, dead_after: Duration) -> Instant {
         (self.last_heard() + dead_after).max(self.spared_until)

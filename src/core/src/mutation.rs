@@ -23,7 +23,7 @@ pub enum Mutation {
     LoseOrphanTimer,
     /// A quiesced box is given addresses, and takes them (G-20, G-53).
     IgnoreQuiesce,
-    /// Second-hand ages are passed on as if first-hand (G-4).
+    /// Second-hand knowledge is passed on as if first-hand, and its age counted from when it was told (G-4).
     DoubleCountAges,
 }
 

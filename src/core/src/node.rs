@@ -20,6 +20,9 @@ use crate::view::View;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
+#[cfg(test)]
+mod tests;
+
 /// A box: everything it decides.
 #[derive(Debug)]
 pub struct Node {
@@ -83,6 +86,12 @@ impl Node {
 
     /// Takes in what happened at `now`. A time before the last one counts as the last one.
     pub fn handle(&mut self, now: Instant, input: Input) {
+        self.handle_all(now, [input]);
+    }
+
+    /// Takes in several things that happened at about the same time, and draws the consequences of all of them once: a
+    /// thousand actions that ended together cost one control pass and not a thousand.
+    pub fn handle_all(&mut self, now: Instant, inputs: impl IntoIterator<Item = Input>) {
         if self.stop == Stop::Done {
             return;
         }
@@ -91,7 +100,9 @@ impl Node {
         for group in self.groups.values_mut() {
             group.wake_up(now, &mut self.out);
         }
-        self.take(input, now);
+        for input in inputs {
+            self.take(input, now);
+        }
         self.run_monitors(now);
         for group in self.groups.values_mut() {
             group.advance(now, &mut self.out);

@@ -17,7 +17,7 @@ pub(crate) struct Home {
     /// When that box last served it or could have: the countdown starts here.
     pub(crate) last_home: Instant,
     /// That was seen or told, not assumed: this box found the owner unwell and nobody said yet since when.
-    sure: bool,
+    pub(crate) sure: bool,
 }
 
 /// The addresses of a group.

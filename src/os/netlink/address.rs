@@ -1,11 +1,11 @@
-//! Addresses as the kernel has them, and the messages that add and remove them.
+//! Addresses as the kernel has them, and the requests that add and remove them.
 
-use super::socket::{Request, Socket};
+use super::connection::Connection;
 use super::{BOX_MARK, NetlinkError, SERVICE_MARK};
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use std::net::IpAddr;
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo};
+use rtnetlink::{AddressAddRequest, AddressMessageBuilder, Handle};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// Who put an address where it is.
@@ -38,8 +38,8 @@ pub struct Address {
 const FOR_EVER: u32 = u32::MAX;
 
 /// All addresses of all links, in the kernel's order.
-pub(in crate::os) fn list(socket: &mut Socket) -> Result<Vec<Address>, NetlinkError> {
-    let answers = socket.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+pub(in crate::os) async fn list(connection: &mut Connection) -> Result<Vec<Address>, NetlinkError> {
+    let answers = connection.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default())).await?;
     let addresses = answers.iter().filter_map(|answer| match answer {
         RouteNetlinkMessage::NewAddress(message) => from_message(message),
         _ => None,
@@ -81,12 +81,33 @@ pub(super) enum Kind {
     Service(Duration),
 }
 
-/// The message that adds `address`, or names it for removal.
-pub(super) fn message(interface_index: u32, address: IpAddr, prefix_length: u8, kind: Kind) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.index = interface_index;
-    message.header.prefix_len = prefix_length;
-    message.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+/// The request that adds an address.
+pub(super) fn addition(
+    handle: &Handle,
+    interface_index: u32,
+    address: IpAddr,
+    prefix_length: u8,
+    kind: Kind,
+) -> AddressAddRequest {
+    let mut request = handle.address().add(interface_index, address, prefix_length);
+    request.message_mut().attributes.extend(attributes(address, kind));
+    request
+}
+
+/// The message that names an address.
+pub(super) fn naming(interface_index: u32, address: IpAddr, prefix_length: u8) -> AddressMessage {
+    match address {
+        IpAddr::V4(address) => {
+            AddressMessageBuilder::<Ipv4Addr>::new().index(interface_index).address(address, prefix_length).build()
+        }
+        IpAddr::V6(address) => {
+            AddressMessageBuilder::<Ipv6Addr>::new().index(interface_index).address(address, prefix_length).build()
+        }
+    }
+}
+
+/// What rtnetlink does not say of an address by itself.
+fn attributes(address: IpAddr, kind: Kind) -> [AddressAttribute; 3] {
     // No duplicate address detection: it would take a second in which the address is dead and beats can not be sent,
     // and a service address moves while its last server may still have it. Who has it is settled by the group.
     let mut flags = AddressFlags::Nodad;
@@ -105,14 +126,11 @@ pub(super) fn message(interface_index: u32, address: IpAddr, prefix_length: u8, 
             SERVICE_MARK
         }
     };
-    message.attributes = vec![
-        AddressAttribute::Local(address),
-        AddressAttribute::Address(address),
+    [
         AddressAttribute::Flags(flags),
         AddressAttribute::CacheInfo(life),
         AddressAttribute::Protocol(AddressProtocol::Other(mark)),
-    ];
-    message
+    ]
 }
 
 /// A lease in the kernel's unit: whole seconds, rounded up, at least one.
@@ -122,27 +140,25 @@ fn lease_seconds(lease: Duration) -> u32 {
 }
 
 /// Adds one of the box's own addresses.
-pub(in crate::os) fn add(
-    socket: &mut Socket,
+pub(in crate::os) async fn add(
+    connection: &mut Connection,
     interface_index: u32,
     address: IpAddr,
     prefix_length: u8,
 ) -> Result<(), NetlinkError> {
-    let message = message(interface_index, address, prefix_length, Kind::Box);
-    let request = Request { message: RouteNetlinkMessage::NewAddress(message), flags: NLM_F_CREATE | NLM_F_EXCL };
-    socket.request(|| format!("adding {address}/{prefix_length}"), request)
+    let request = addition(&connection.handle(), interface_index, address, prefix_length, Kind::Box);
+    connection.request(|| format!("adding {address}/{prefix_length}"), request.execute()).await
 }
 
 /// Removes one of the box's own addresses.
-pub(in crate::os) fn remove(
-    socket: &mut Socket,
+pub(in crate::os) async fn remove(
+    connection: &mut Connection,
     interface_index: u32,
     address: IpAddr,
     prefix_length: u8,
 ) -> Result<(), NetlinkError> {
-    let message = message(interface_index, address, prefix_length, Kind::Box);
-    let request = Request { message: RouteNetlinkMessage::DelAddress(message), flags: 0 };
-    socket.request(|| format!("removing {address}/{prefix_length}"), request)
+    let request = connection.handle().address().del(naming(interface_index, address, prefix_length));
+    connection.request(|| format!("removing {address}/{prefix_length}"), request.execute()).await
 }
 
 #[cfg(test)]
@@ -160,9 +176,14 @@ mod tests {
     #[test]
     fn what_is_sent_is_recognised_as_ours_when_it_comes_back() {
         let lease = Duration::from_secs(3);
+        let message = |ip, length, kind| {
+            let mut message = naming(7, ip, length);
+            message.attributes.extend(attributes(ip, kind));
+            message
+        };
         for (text, length) in [("10.9.0.101", 32), ("fd00:9::101", 128)] {
             let ip = text.parse().unwrap();
-            let service = from_message(&message(7, ip, length, Kind::Service(lease))).unwrap();
+            let service = from_message(&message(ip, length, Kind::Service(lease))).unwrap();
             let expected = Address {
                 interface_index: 7,
                 address: ip,
@@ -171,7 +192,7 @@ mod tests {
                 lifetime: Some(lease),
             };
             assert_eq!(service, expected);
-            let own = from_message(&message(7, ip, length, Kind::Box)).unwrap();
+            let own = from_message(&message(ip, length, Kind::Box)).unwrap();
             assert_eq!((own.owner, own.lifetime), (Owner::Box, None));
         }
     }

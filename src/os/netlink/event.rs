@@ -1,23 +1,23 @@
 //! What changes in the kernel without raisd asking: carriers, links, addresses.
 //!
-//! One thread waits on two sockets: the renewals of a thousand service addresses are a thousand events, and a lost
+//! One thread waits on two subscriptions: the renewals of a thousand service addresses are a thousand events, and a lost
 //! carrier must not queue behind them. The kernel itself holds back the news of a carrier for up to a second if any
 //! link changed within the last one, so carriers are also looked at every [`LOOK`].
 
-use super::socket::{Socket, decode, errno};
-use super::{Address, Link, NetlinkError, Owner, address, link};
-use netlink_packet_core::NetlinkPayload;
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_sys::{Socket as Subscription, protocols::NETLINK_ROUTE};
+use super::connection::{Connection, broken};
+use super::{Address, Link, NetlinkError, Owner, address, link, worker};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
+use rtnetlink::MulticastGroup;
+use rtnetlink::packet_core::NetlinkPayload;
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::sys::AsyncSocket;
 use std::collections::BTreeMap;
-use std::io;
-use std::os::fd::AsFd;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// A carrier that was lost is noticed after this at the latest.
 const LOOK: Duration = Duration::from_millis(50);
@@ -25,11 +25,6 @@ const LOOK: Duration = Duration::from_millis(50);
 const QUEUE: usize = 4096;
 /// Room for the events of some ten thousand addresses while the thread is not scheduled.
 const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
-/// The kernel puts one event into a datagram; links with many virtual functions are the largest.
-const DATAGRAM: usize = 64 * 1024;
-const LINK: u32 = 1;
-const IPV4_ADDRESS: u32 = 5;
-const IPV6_ADDRESS: u32 = 9;
 
 /// Something changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,19 +51,8 @@ impl Events {
     /// # Errors
     /// [`NetlinkError::Socket`].
     pub fn open() -> Result<Self, NetlinkError> {
-        let broken = |error: io::Error| NetlinkError::Socket(errno(&error));
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let mut socket = Socket::open()?;
-        let carriers = carriers_of(&link::list_bare(&mut socket)?);
-        let watch = Watch {
-            links: subscribe(&[LINK]).map_err(broken)?,
-            addresses: subscribe(&[IPV4_ADDRESS, IPV6_ADDRESS]).map_err(broken)?,
-            socket,
-            carriers,
-            sender,
-            overrun: false,
-        };
-        thread::Builder::new().name("link-events".into()).spawn(move || watch.run()).map_err(broken)?;
+        worker::start("link-events", async || Watch::open(sender).await, Watch::run)?;
         Ok(Self(receiver))
     }
 
@@ -81,12 +65,14 @@ impl Events {
     }
 }
 
+/// What the kernel tells of its own accord.
+type Subscription = BoxStream<'static, NetlinkPayload<RouteNetlinkMessage>>;
+
 /// The thread's own.
-#[derive(Debug)]
 struct Watch {
     links: Subscription,
     addresses: Subscription,
-    socket: Socket,
+    connection: Connection,
     /// Who was last said to have a carrier.
     carriers: BTreeMap<u32, bool>,
     sender: mpsc::Sender<Event>,
@@ -94,53 +80,40 @@ struct Watch {
 }
 
 impl Watch {
-    fn run(mut self) {
-        let mut looked = Instant::now();
+    async fn open(sender: mpsc::Sender<Event>) -> Result<Self, NetlinkError> {
+        let links = subscribe(&[MulticastGroup::Link])?;
+        let addresses = subscribe(&[MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr])?;
+        let mut connection = Connection::open()?;
+        let present = link::list_bare(&mut connection).await?;
+        let carriers = present.iter().map(|link| (link.index, link.carrier)).collect();
+        Ok(Self { links, addresses, connection, carriers, sender, overrun: false })
+    }
+
+    async fn run(mut self) {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.sender.is_closed() {
-            let result = self.wait(LOOK.saturating_sub(looked.elapsed())).and_then(|()| {
-                if looked.elapsed() < LOOK {
-                    return Ok(());
-                }
-                looked = Instant::now();
-                self.look()
-            });
-            if let Err(error) = result {
+            if let Err(error) = self.step(&mut look).await {
                 tracing::error!(%error, "the kernel tells of no more changes");
                 return;
             }
         }
     }
 
-    fn wait(&mut self, at_most: Duration) -> Result<(), NetlinkError> {
-        let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::ZERO);
-        let mut ready = [&self.links, &self.addresses].map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
-        match poll(&mut ready, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(NetlinkError::Socket(error)),
-        }
-        // All of the first before any of the second.
-        while let Some(event) = self.take(|watch| &watch.links)? {
-            event.into_iter().for_each(|event| self.tell(event));
-        }
-        if let Some(event) = self.take(|watch| &watch.addresses)? {
-            event.into_iter().for_each(|event| self.tell(event));
-        }
+    async fn step(&mut self, look: &mut Interval) -> Result<(), NetlinkError> {
+        let payload = tokio::select! {
+            // What may be many comes last.
+            biased;
+            payload = self.links.next() => payload,
+            _ = look.tick() => return self.look().await,
+            payload = self.addresses.next() => payload,
+        };
+        event(payload.ok_or(NetlinkError::Socket(Errno::EPIPE))?).into_iter().for_each(|event| self.tell(event));
         Ok(())
     }
 
-    /// The events of one datagram; `None`: there is none waiting.
-    fn take(&self, of: impl Fn(&Self) -> &Subscription) -> Result<Option<Vec<Event>>, NetlinkError> {
-        let mut buffer = Vec::with_capacity(DATAGRAM);
-        match of(self).recv(&mut buffer, libc::MSG_DONTWAIT).map_err(|error| errno(&error)) {
-            Ok(_) => Ok(Some(decode(&buffer).into_iter().filter_map(|message| event(message.payload)).collect())),
-            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
-            Err(Errno::ENOBUFS) => Ok(Some(vec![Event::Overrun])),
-            Err(error) => Err(NetlinkError::Socket(error)),
-        }
-    }
-
-    fn look(&mut self) -> Result<(), NetlinkError> {
-        for link in link::list_bare(&mut self.socket)? {
+    async fn look(&mut self) -> Result<(), NetlinkError> {
+        for link in link::list_bare(&mut self.connection).await? {
             if self.carriers.get(&link.index).is_some_and(|told| *told != link.carrier) {
                 self.tell(Event::Link(link));
             }
@@ -161,23 +134,20 @@ impl Watch {
     }
 }
 
-fn carriers_of(links: &[Link]) -> BTreeMap<u32, bool> {
-    links.iter().map(|link| (link.index, link.carrier)).collect()
-}
-
-fn subscribe(groups: &[u32]) -> io::Result<Subscription> {
-    let mut socket = Subscription::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    for group in groups {
-        socket.add_membership(*group)?;
-    }
+fn subscribe(groups: &[MulticastGroup]) -> Result<Subscription, NetlinkError> {
+    let (mut connection, _, messages) = rtnetlink::new_multicast_connection(groups).map_err(broken)?;
     // Refused without CAP_NET_ADMIN: then an overrun is told sooner.
-    let _ = setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER);
-    Ok(socket)
+    let _ = setsockopt(connection.socket_mut().socket_ref(), RcvBufForce, &RECEIVE_BUFFER);
+    tokio::spawn(connection);
+    Ok(messages.map(|(message, _)| message.payload).boxed())
 }
 
 fn event(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<Event> {
-    let NetlinkPayload::InnerMessage(message) = payload else { return None };
+    let message = match payload {
+        NetlinkPayload::InnerMessage(message) => message,
+        NetlinkPayload::Overrun(_) => return Some(Event::Overrun),
+        _ => return None,
+    };
     match message {
         RouteNetlinkMessage::NewLink(message) => Some(Event::Link(link::from_message(&message))),
         RouteNetlinkMessage::DelLink(message) => Some(Event::LinkGone(link::from_message(&message))),

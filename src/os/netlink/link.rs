@@ -1,9 +1,10 @@
 //! Network interfaces as the kernel has them, and how the configuration selects one.
 
 use super::NetlinkError;
-use super::socket::{Request, Socket};
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
+use super::connection::Connection;
+use rtnetlink::LinkUnspec;
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -52,8 +53,8 @@ pub struct Link {
 }
 
 /// All links, by index.
-pub(in crate::os) fn list(socket: &mut Socket) -> Result<Vec<Link>, NetlinkError> {
-    let mut links = list_bare(socket)?;
+pub(in crate::os) async fn list(connection: &mut Connection) -> Result<Vec<Link>, NetlinkError> {
+    let mut links = list_bare(connection).await?;
     for link in &mut links {
         link.pci = pci_path(Path::new("/sys/class/net"), link);
     }
@@ -61,10 +62,10 @@ pub(in crate::os) fn list(socket: &mut Socket) -> Result<Vec<Link>, NetlinkError
 }
 
 /// All links, by index, without their PCI paths: cheap enough to be asked for many times a second.
-pub(super) fn list_bare(socket: &mut Socket) -> Result<Vec<Link>, NetlinkError> {
+pub(super) async fn list_bare(connection: &mut Connection) -> Result<Vec<Link>, NetlinkError> {
     let mut request = LinkMessage::default();
     request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    let answers = socket.dump(&RouteNetlinkMessage::GetLink(request))?;
+    let answers = connection.dump(RouteNetlinkMessage::GetLink(request)).await?;
     let mut links: Vec<_> = answers
         .iter()
         .filter_map(|answer| if let RouteNetlinkMessage::NewLink(message) = answer { Some(message) } else { None })
@@ -135,22 +136,15 @@ pub(in crate::os) fn select<'a>(links: &'a [Link], selector: &Selector) -> Resul
 }
 
 /// Sets a link up.
-pub(in crate::os) fn set_up(socket: &mut Socket, index: u32) -> Result<(), NetlinkError> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.header.flags = LinkFlags::Up;
-    message.header.change_mask = LinkFlags::Up;
-    let request = Request { message: RouteNetlinkMessage::SetLink(message), flags: 0 };
-    socket.request(|| format!("setting link {index} up"), request)
+pub(in crate::os) async fn set_up(connection: &mut Connection, index: u32) -> Result<(), NetlinkError> {
+    let request = connection.handle().link().change(LinkUnspec::new_with_index(index).up().build());
+    connection.request(|| format!("setting link {index} up"), request.execute()).await
 }
 
 /// Sets a link's MTU, in octets.
-pub(in crate::os) fn set_mtu(socket: &mut Socket, index: u32, mtu: u32) -> Result<(), NetlinkError> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.attributes.push(LinkAttribute::Mtu(mtu));
-    let request = Request { message: RouteNetlinkMessage::SetLink(message), flags: 0 };
-    socket.request(|| format!("setting the MTU of link {index} to {mtu}"), request)
+pub(in crate::os) async fn set_mtu(connection: &mut Connection, index: u32, mtu: u32) -> Result<(), NetlinkError> {
+    let request = connection.handle().link().change(LinkUnspec::new_with_index(index).mtu(mtu).build());
+    connection.request(|| format!("setting the MTU of link {index} to {mtu}"), request.execute()).await
 }
 
 #[cfg(test)]

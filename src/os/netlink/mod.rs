@@ -1,21 +1,20 @@
 //! The kernel's links, addresses and routes, through route netlink (rtnetlink(7)).
 //!
-//! One [`Netlink`] is one socket, shared by whoever clones it. Everything rais puts into the kernel carries a mark, so
-//! that after a crash it is told apart from what others put there, which is never touched (G-34, A-10): addresses by
+//! One [`Netlink`] is one connection, shared by whoever clones it. Everything rais puts into the kernel carries a mark,
+//! so that after a crash it is told apart from what others put there, which is never touched (G-34, A-10): addresses by
 //! `IFA_PROTO` (Linux 5.18), routes by their protocol number.
 //!
-//! Requests are made on a blocking socket inside `spawn_blocking`: a netlink request is carried out by the kernel
-//! within the `send` itself, under a lock that some other process may hold for long, so no request may be made on a
-//! thread that has anything else to do. That is why the `rtnetlink` crate is not used, which sends from the runtime's
-//! threads, one message at a time (a thousand IPv4 addresses: 28 ms, here 16), and needs a runtime, which a guardian
-//! has not. The messages are netlink-packet-route's.
+//! The `rtnetlink` crate speaks to the kernel, from a thread of its own: the kernel carries a request out within the
+//! `send` itself, under a lock that some other process may hold for long, and that is not to hold the daemon up. Work is
+//! handed to that thread and done in the order in which it came, so no two pieces of work ever mix.
 
 pub(super) mod address;
+pub(super) mod connection;
 mod event;
 pub(super) mod link;
 pub(super) mod route;
 mod service_address;
-pub(super) mod socket;
+mod worker;
 
 pub use address::{Address, Owner};
 pub use event::{Event, Events};
@@ -23,12 +22,15 @@ pub use link::{Link, MacAddress, Selector};
 pub use route::Route;
 pub use service_address::{Failures, LeftBehind};
 
+use connection::Connection;
 use nix::errno::Errno;
-use socket::Socket;
 use std::collections::BTreeSet;
+use std::fmt;
+use std::future::Future;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
 use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
 
 /// `IFA_PROTO` of a service address: `R`. Shown by `ip -d address` of iproute2 6.4 and later as `proto 0x52`.
 pub const SERVICE_MARK: u8 = 0x52;
@@ -71,48 +73,72 @@ pub enum NetlinkError {
     /// Linux before 5.18 does not mark addresses, so what raisd left behind could not be told from others' addresses.
     #[error("Linux {0} does not mark addresses; raisd needs 5.18 or later")]
     OldKernel(String),
-    /// The daemon is shutting down, so the request was given up: it may or may not have been carried out.
-    #[error("given up: the daemon is shutting down")]
+    /// raisd's thread that talks to the kernel is gone, by a fault of raisd: the request may or may not have been carried
+    /// out, and there will be no other one. Restart raisd.
+    #[error("given up: the netlink thread is gone")]
     GivenUp,
 }
 
 /// A connection to the kernel's network configuration, in the network namespace of the thread that opened it.
-#[derive(Clone, Debug)]
-pub struct Netlink(Arc<Mutex<State>>);
+#[derive(Clone)]
+pub struct Netlink(mpsc::UnboundedSender<Job>);
 
+/// A piece of work for the thread. As many can wait as there are tasks that ask, for each of them waits for its answer.
+type Job = Box<dyn for<'a> FnOnce(&'a mut State) -> Pin<Box<dyn Future<Output = ()> + 'a>> + Send>;
+
+/// The thread's own.
 #[derive(Debug)]
 struct State {
-    socket: Socket,
+    connection: Connection,
     /// The service addresses acquired and not yet released: only these are renewed, so that a renewal that was on its
     /// way while an address was released never brings it back.
     held: BTreeSet<(u32, IpAddr)>,
 }
 
+impl fmt::Debug for Netlink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Netlink").finish_non_exhaustive()
+    }
+}
+
 impl Netlink {
-    /// Opens a connection.
+    /// Opens a connection. It lasts until its last clone is dropped; a socket that broke is replaced.
     ///
     /// # Errors
-    /// [`NetlinkError::OldKernel`] before Linux 5.18, [`NetlinkError::Socket`] if there is no socket to be had.
+    /// [`NetlinkError::OldKernel`] before Linux 5.18, [`NetlinkError::Socket`] if there is no socket or thread to be had.
     pub fn connect() -> Result<Self, NetlinkError> {
         require_marks()?;
-        Ok(Self(Arc::new(Mutex::new(State { socket: Socket::open()?, held: BTreeSet::new() }))))
+        let (sender, jobs) = mpsc::unbounded_channel();
+        let open = async || Ok(State { connection: Connection::open()?, held: BTreeSet::new() });
+        worker::start("netlink", open, async |state| state.serve(jobs).await)?;
+        Ok(Self(sender))
     }
 
+    /// Has the thread do `work`, which is done even if nobody waits for it any more.
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut State) -> Result<T, NetlinkError> + Send + 'static,
+        work: impl AsyncFnOnce(&mut State) -> Result<T, NetlinkError> + Send + 'static,
     ) -> Result<T, NetlinkError> {
-        let state = Arc::clone(&self.0);
-        let work = move || work(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
-        tokio::task::spawn_blocking(work).await.unwrap_or(Err(NetlinkError::GivenUp))
+        let (sender, answer) = oneshot::channel();
+        self.submit(work, |result| drop(sender.send(result)))?;
+        answer.await.unwrap_or(Err(NetlinkError::GivenUp))
     }
 
-    /// Lends the socket to others of this layer.
-    pub(super) async fn with_socket<T: Send + 'static>(
+    fn submit<T: 'static>(
         &self,
-        work: impl FnOnce(&mut Socket) -> Result<T, NetlinkError> + Send + 'static,
+        work: impl AsyncFnOnce(&mut State) -> T + Send + 'static,
+        reply: impl FnOnce(T) + Send + 'static,
+    ) -> Result<(), NetlinkError> {
+        let job: Job = Box::new(|state| Box::pin(async { reply(work(state).await) }));
+        self.0.send(job).map_err(|_| NetlinkError::GivenUp)
+    }
+
+    /// Lends the connection to others of this layer.
+    pub(super) async fn with_connection<T: Send + 'static>(
+        &self,
+        work: impl AsyncFnOnce(&mut Connection) -> Result<T, NetlinkError> + Send + 'static,
     ) -> Result<T, NetlinkError> {
-        self.run(|state| work(&mut state.socket)).await
+        self.run(async |state| work(&mut state.connection).await).await
     }
 
     /// All links, by index.
@@ -120,7 +146,7 @@ impl Netlink {
     /// # Errors
     /// [`NetlinkError::Socket`].
     pub async fn links(&self) -> Result<Vec<Link>, NetlinkError> {
-        self.run(|state| link::list(&mut state.socket)).await
+        self.with_connection(link::list).await
     }
 
     /// The one link that `selector` selects.
@@ -128,7 +154,7 @@ impl Netlink {
     /// # Errors
     /// [`NetlinkError::NoSuchLink`], [`NetlinkError::AmbiguousLink`], [`NetlinkError::Socket`].
     pub async fn find_link(&self, selector: Selector) -> Result<Link, NetlinkError> {
-        self.run(move |state| link::select(&link::list(&mut state.socket)?, &selector).cloned()).await
+        self.with_connection(async move |kernel| link::select(&link::list(kernel).await?, &selector).cloned()).await
     }
 
     /// All addresses of all links.
@@ -136,7 +162,7 @@ impl Netlink {
     /// # Errors
     /// [`NetlinkError::Socket`].
     pub async fn addresses(&self) -> Result<Vec<Address>, NetlinkError> {
-        self.run(|state| address::list(&mut state.socket)).await
+        self.with_connection(address::list).await
     }
 
     /// All unicast routes of the main table.
@@ -144,7 +170,22 @@ impl Netlink {
     /// # Errors
     /// [`NetlinkError::Socket`].
     pub async fn routes(&self) -> Result<Vec<Route>, NetlinkError> {
-        self.run(|state| route::list(&mut state.socket)).await
+        self.with_connection(route::list).await
+    }
+}
+
+impl State {
+    /// Does what it is asked for, one piece of work after the other, until nobody can ask any more.
+    async fn serve(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
+        while let Some(job) = jobs.recv().await {
+            job(&mut self).await;
+            if self.connection.is_broken() {
+                match Connection::open() {
+                    Ok(connection) => self.connection = connection,
+                    Err(error) => tracing::error!(%error, "no new netlink connection in the place of a broken one"),
+                }
+            }
+        }
     }
 }
 
@@ -162,6 +203,33 @@ fn marks_addresses(release: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_socket_that_broke_is_replaced() {
+        let netlink = Netlink::connect().unwrap();
+        let before = netlink.links().await.unwrap();
+        let breaks = async |state: &mut State| {
+            state.connection.break_off();
+            Ok(())
+        };
+        netlink.run(breaks).await.unwrap();
+        assert_eq!(netlink.links().await, Err(NetlinkError::Socket(Errno::EPIPE)));
+        assert_eq!(netlink.links().await.unwrap().len(), before.len());
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_is_done_even_if_nobody_waits_for_it() {
+        let netlink = Netlink::connect().unwrap();
+        let (sender, done) = oneshot::channel();
+        let mut work = Box::pin(netlink.run(async move |state| {
+            let links = link::list(&mut state.connection).await?;
+            let _ = sender.send(links.len());
+            Ok(())
+        }));
+        assert!(futures_util::poll!(&mut work).is_pending());
+        drop(work);
+        assert!(done.await.unwrap() > 0);
+    }
 
     #[test]
     fn addresses_are_marked_since_linux_5_18() {

@@ -1,12 +1,13 @@
 //! Unicast routes of the main table.
 
-use super::socket::{Request, Socket};
+use super::connection::Connection;
 use super::{NetlinkError, ROUTE_MARK};
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use netlink_packet_route::route::RouteType;
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
+use rtnetlink::packet_route::route::RouteType;
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
+};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -38,12 +39,12 @@ impl fmt::Display for Route {
 }
 
 /// All unicast routes of the main table that leave by one link.
-pub(in crate::os) fn list(socket: &mut Socket) -> Result<Vec<Route>, NetlinkError> {
+pub(in crate::os) async fn list(connection: &mut Connection) -> Result<Vec<Route>, NetlinkError> {
     let mut routes = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         let mut message = RouteMessage::default();
         message.header.address_family = family;
-        match socket.dump(&RouteNetlinkMessage::GetRoute(message)) {
+        match connection.dump(RouteNetlinkMessage::GetRoute(message)).await {
             Ok(answers) => routes.extend(answers.iter().filter_map(|answer| match answer {
                 RouteNetlinkMessage::NewRoute(message) => from_message(message),
                 _ => None,
@@ -105,21 +106,21 @@ fn message(route: &Route) -> RouteMessage {
 }
 
 /// Adds a route.
-pub(in crate::os) fn add(socket: &mut Socket, route: &Route) -> Result<(), NetlinkError> {
-    let message = RouteNetlinkMessage::NewRoute(message(route));
-    socket.request(|| format!("adding route {route}"), Request { message, flags: NLM_F_CREATE | NLM_F_EXCL })
+pub(in crate::os) async fn add(connection: &mut Connection, route: &Route) -> Result<(), NetlinkError> {
+    let request = connection.handle().route().add(message(route));
+    connection.request(|| format!("adding route {route}"), request.execute()).await
 }
 
 /// Puts a route in the place of the one to the same prefix with the same metric.
-pub(in crate::os) fn replace(socket: &mut Socket, route: &Route) -> Result<(), NetlinkError> {
-    let message = RouteNetlinkMessage::NewRoute(message(route));
-    socket.request(|| format!("replacing route {route}"), Request { message, flags: NLM_F_CREATE | NLM_F_REPLACE })
+pub(in crate::os) async fn replace(connection: &mut Connection, route: &Route) -> Result<(), NetlinkError> {
+    let request = connection.handle().route().add(message(route)).replace();
+    connection.request(|| format!("replacing route {route}"), request.execute()).await
 }
 
 /// Removes a route; one that is not there any more is as good as removed.
-pub(in crate::os) fn remove(socket: &mut Socket, route: &Route) -> Result<(), NetlinkError> {
-    let message = RouteNetlinkMessage::DelRoute(message(route));
-    match socket.request(|| format!("removing route {route}"), Request { message, flags: 0 }) {
+pub(in crate::os) async fn remove(connection: &mut Connection, route: &Route) -> Result<(), NetlinkError> {
+    let request = connection.handle().route().del(message(route));
+    match connection.request(|| format!("removing route {route}"), request.execute()).await {
         Err(NetlinkError::Refused { errno: Errno::ESRCH, .. }) => Ok(()),
         result => result,
     }

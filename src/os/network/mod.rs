@@ -7,7 +7,7 @@
 mod plan;
 mod sysctl;
 
-use crate::os::netlink::socket::Socket;
+use crate::os::netlink::connection::Connection;
 use crate::os::netlink::{Link, Netlink, NetlinkError, Route, Selector, address, link, route};
 use plan::{Present, Step};
 use std::collections::BTreeMap;
@@ -188,13 +188,13 @@ pub struct Applied {
 /// Makes the kernel's network what is `wanted`: changes the difference and nothing else. Called again, it changes
 /// nothing.
 pub async fn apply(netlink: &Netlink, wanted: Wanted) -> Applied {
-    let applied = netlink.with_socket(move |socket| apply_now(socket, &wanted)).await;
+    let applied = netlink.with_connection(async move |kernel| apply_now(kernel, &wanted).await).await;
     applied.unwrap_or_else(|error| Applied { errors: vec![error.into()], ..Applied::default() })
 }
 
-fn apply_now(socket: &mut Socket, wanted: &Wanted) -> Result<Applied, NetlinkError> {
-    let present =
-        Present { links: link::list(socket)?, addresses: address::list(socket)?, routes: route::list(socket)? };
+async fn apply_now(kernel: &mut Connection, wanted: &Wanted) -> Result<Applied, NetlinkError> {
+    let links = link::list(kernel).await?;
+    let present = Present { links, addresses: address::list(kernel).await?, routes: route::list(kernel).await? };
     let (interfaces, errors) = plan::find_links(wanted, &present.links);
     let mut applied = Applied { interfaces, errors, changes: Vec::new() };
     for setting in sysctl::wanted(wanted, &applied.interfaces) {
@@ -206,7 +206,7 @@ fn apply_now(socket: &mut Socket, wanted: &Wanted) -> Result<Applied, NetlinkErr
     let (steps, errors) = plan::steps(wanted, &applied.interfaces, &present);
     applied.errors.extend(errors);
     for Step { index, change } in steps {
-        match take(socket, index, &change) {
+        match take(kernel, index, &change).await {
             Ok(()) => applied.changes.push(change),
             Err(source) => applied.errors.push(NetworkError::Step { change: Box::new(change), source }),
         }
@@ -214,17 +214,19 @@ fn apply_now(socket: &mut Socket, wanted: &Wanted) -> Result<Applied, NetlinkErr
     Ok(applied)
 }
 
-fn take(socket: &mut Socket, index: u32, change: &Change) -> Result<(), NetlinkError> {
+async fn take(kernel: &mut Connection, index: u32, change: &Change) -> Result<(), NetlinkError> {
     match change {
-        Change::LinkUp { .. } => link::set_up(socket, index),
-        Change::Mtu { to, .. } => link::set_mtu(socket, index, *to),
-        Change::AddressAdded { address, prefix_length, .. } => address::add(socket, index, *address, *prefix_length),
-        Change::AddressRemoved { address, prefix_length, .. } => {
-            address::remove(socket, index, *address, *prefix_length)
+        Change::LinkUp { .. } => link::set_up(kernel, index).await,
+        Change::Mtu { to, .. } => link::set_mtu(kernel, index, *to).await,
+        Change::AddressAdded { address, prefix_length, .. } => {
+            address::add(kernel, index, *address, *prefix_length).await
         }
-        Change::RouteAdded(route) => route::add(socket, route),
-        Change::RouteReplaced(route) => route::replace(socket, route),
-        Change::RouteRemoved(route) => route::remove(socket, route),
+        Change::AddressRemoved { address, prefix_length, .. } => {
+            address::remove(kernel, index, *address, *prefix_length).await
+        }
+        Change::RouteAdded(route) => route::add(kernel, route).await,
+        Change::RouteReplaced(route) => route::replace(kernel, route).await,
+        Change::RouteRemoved(route) => route::remove(kernel, route).await,
         // Written before the steps, never one of them.
         Change::Setting { .. } => Ok(()),
     }

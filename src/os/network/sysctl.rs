@@ -32,11 +32,12 @@ pub(super) fn wanted(wanted: &Wanted, links: &BTreeMap<String, Link>) -> Vec<Set
         let Some(link) = links.get(&interface.name) else { continue };
         let name = &link.name;
         let uses_ipv6 = interface.addresses.iter().any(|(address, _)| address.is_ipv6());
-        // A neighbour that does not answer is asked again after a quarter of a second, not a whole one, and for as long:
+        // A neighbour that does not answer is asked again after a fifth of a second, not a whole one, and for as long:
         // the first question of a NIC that just came up is easily lost, and until it is answered whoever it was about
         // gets nothing from an address this box takes over. Not faster: a gateway asks for every address that is scanned.
+        // The kernel counts in ticks of 10, 4, 10/3 or 1 ms; 200 ms it gives back as they were written, 250 not always.
         for (family, optional) in [("ipv4", false), ("ipv6", !uses_ipv6)] {
-            for (key, value) in [("retrans_time_ms", "250"), ("mcast_solicit", "12"), ("ucast_solicit", "12")] {
+            for (key, value) in [("retrans_time_ms", "200"), ("mcast_solicit", "15"), ("ucast_solicit", "15")] {
                 settings.push(Setting { path: format!("net/{family}/neigh/{name}/{key}"), value, optional });
             }
         }

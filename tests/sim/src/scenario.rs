@@ -265,8 +265,12 @@ impl Scenario {
         let after = |episode: &Episode| match (&episode.fault, episode.until) {
             // A back-off lasts no longer than the failures before it did, and a second.
             (Fault::Scripts(_, Scripts::Fail), Some(until)) => 2 * (until - episode.from) + SECOND,
+            // A box that hears what the leader can not refuses, and is not asked again for a while.
+            (Fault::OneWay(..), Some(until)) => 2 * (until - episode.from) + SECOND,
             (Fault::Scripts(_, Scripts::Take(time)), _) => 2 * *time,
             (Fault::Test(_), _) => 300 * MS,
+            // The daemon waits for others to take over before it is started anew.
+            (Fault::Stop(_), Some(_)) => 2 * self.dead_after + self.action(),
             // One address at a time.
             (Fault::Drain(_), _) => self.addresses as u64 * (self.action() + 20 * MS),
             _ => 0,

@@ -94,6 +94,8 @@ pub struct SimBox {
     /// Since when it could not serve its own addresses, had they been given to it.
     pub away_since: Option<Micros>,
     restart_when_stopped: bool,
+    /// What the operator asked for while the daemon did not run.
+    asked: Option<Command>,
     scripts: Scripts,
     next_tick: Micros,
     backlog: VecDeque<Event>,
@@ -210,6 +212,7 @@ impl World {
             stopping: false,
             away_since: Some(0),
             restart_when_stopped: false,
+            asked: None,
             scripts: Scripts::Take(0),
             next_tick: Micros::MAX,
             backlog: VecDeque::new(),
@@ -399,6 +402,7 @@ impl World {
         a_box.kernel.clear(); // What an earlier life left is removed (G-34).
         a_box.backlog.clear();
         (a_box.frozen, a_box.stopping, a_box.restart_when_stopped, a_box.quiesced) = (false, false, false, false);
+        a_box.asked = None;
         self.note(|| format!("box {} starts", index + 1));
         let (params, local) = (self.params(index), self.clocks[index].local(now));
         self.boxes[index].node = Some(match self.mutation {
@@ -586,6 +590,13 @@ impl World {
         self.at(self.excused_until, Event::LookForDuplicates);
     }
 
+    /// Whoever was about to clear up after a fault may be gone: the next one needs the dead interval to know.
+    fn prolong_excuse(&mut self) {
+        if self.excused() {
+            self.excuse(self.scenario.dead_after);
+        }
+    }
+
     fn see_who_is_away(&mut self) {
         for index in 0..self.boxes.len() {
             let a_box = &mut self.boxes[index];
@@ -614,6 +625,7 @@ impl World {
             Fault::PowerCut(index) => {
                 self.boxes[index].kernel.clear();
                 self.down(index);
+                self.prolong_excuse();
             }
             Fault::Kill(index) => {
                 self.down(index);
@@ -622,6 +634,7 @@ impl World {
             Fault::Freeze(index) if self.boxes[index].node.is_some() => self.boxes[index].frozen = true,
             Fault::Stop(index) if !self.boxes[index].frozen => {
                 self.boxes[index].stopping = self.boxes[index].node.is_some();
+                self.prolong_excuse();
                 self.handle(index, Input::Stop);
             }
             Fault::Test(index) => self.boxes[index].well = false,
@@ -657,6 +670,14 @@ impl World {
                     for event in std::mem::take(&mut self.boxes[index].backlog) {
                         self.happen(event);
                     }
+                    match self.boxes[index].asked.take() {
+                        Some(Command::Unquiesce { .. }) => {
+                            self.quiesce(index, false, |group| Command::Unquiesce { group });
+                        }
+                        Some(Command::Drain { .. }) => self.quiesce(index, true, |group| Command::Drain { group }),
+                        Some(_) => self.quiesce(index, true, |group| Command::Quiesce { group }),
+                        None => {}
+                    }
                     // The kernel's news of the link waited in another socket.
                     self.set_carrier(index, self.boxes[index].carrier);
                 }
@@ -664,7 +685,6 @@ impl World {
             Fault::Test(index) => self.boxes[index].well = true,
             Fault::Carrier(index) => self.set_carrier(index, true),
             Fault::Quiesce(index) | Fault::Drain(index) => {
-                self.boxes[index].quiesced = false;
                 self.quiesce(index, false, |group| Command::Unquiesce { group });
             }
             Fault::Scripts(index, _) => {
@@ -683,9 +703,15 @@ impl World {
     }
 
     fn quiesce(&mut self, index: usize, quiesced: bool, command: impl Fn(Option<GroupName>) -> Command) {
-        if self.boxes[index].node.is_none() || self.boxes[index].frozen {
+        let a_box = &mut self.boxes[index];
+        if a_box.node.is_none() {
             return;
         }
+        if a_box.frozen {
+            a_box.asked = Some(command(None));
+            return;
+        }
+        a_box.quiesced &= quiesced;
         self.handle(index, Input::Command(command(None)));
         self.boxes[index].quiesced = quiesced;
     }

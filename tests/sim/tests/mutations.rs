@@ -1,1 +1,38 @@
-//! Tests.
+//! The test of the tests: every planted bug breaks a promise within the histories that CI lives anyway.
+
+use rais_core::mutation::Mutation;
+
+/// The bug must show within this many histories: a tenth of what CI lives.
+const BUDGET: u64 = 2_000;
+
+fn is_caught(mutation: Mutation) {
+    let found = (0..BUDGET).map(|seed| rais_sim::run(seed, Some(mutation))).find(|outcome| outcome.violation.is_some());
+    match found {
+        Some(outcome) => println!("{mutation:?}: seed {}: {:?}", outcome.seed, outcome.violation),
+        None => panic!("{mutation:?} broke no promise in {BUDGET} histories"),
+    }
+}
+
+macro_rules! planted {
+    ($($name:ident => $mutation:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                is_caught(Mutation::$mutation);
+            }
+        )*
+    };
+}
+
+planted! {
+    a_group_that_never_expires_the_dead_is_caught => NeverExpire,
+    a_box_that_leads_before_it_has_listened_is_caught => ActUnsettled,
+    a_box_that_obeys_anyone_is_caught => ObeyAnyone,
+    a_leader_that_forgets_whom_it_chose_is_caught => ForgetPending,
+    a_leader_that_plans_from_reports_is_caught => PlanFromReports,
+    a_leader_that_has_one_acquire_before_the_other_released_is_caught => AcquireBeforeRelease,
+    a_box_that_reuses_sequence_numbers_is_caught => ReuseSequence,
+    a_group_that_loses_the_orphan_timer_is_caught => LoseOrphanTimer,
+    a_group_that_ignores_quiesce_is_caught => IgnoreQuiesce,
+    a_group_that_counts_second_hand_ages_twice_is_caught => DoubleCountAges,
+}

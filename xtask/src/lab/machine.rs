@@ -7,7 +7,7 @@ use super::network::{Namespace, Network};
 use super::plan::{BoxPlan, Mac};
 use super::process::Process;
 use crate::image::Image;
-use crate::vm::{Backend, Boot, Nic, Vm, VmParams};
+use crate::vm::{Boot, Nic, Vm, VmParams};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use serde::Deserialize;
@@ -140,7 +140,7 @@ impl Machine {
                     BootBy::Direct => (image.direct_boot(&disk), MEMORY_MIB),
                 };
                 let [lan, control] = network.attach_taps(&self.plan)?;
-                let nic = |ifname, mac: Mac| Nic { mac: mac.to_string(), backend: Backend::Tap { ifname } };
+                let nic = |tap, mac: Mac| Nic { mac: mac.to_string(), tap };
                 self.power = Power::Vm(Vm::start(VmParams {
                     name: self.plan.name.clone(),
                     boot,

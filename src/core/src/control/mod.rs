@@ -107,7 +107,9 @@ impl Control {
     /// An operator wants an address moved, to a box or (`None`) wherever the leader chooses.
     pub(crate) fn move_address(&mut self, address: ServiceAddress, from: Option<IdAddress>, to: Option<IdAddress>) {
         let plan = self.plans.entry(address).or_default();
-        plan.choice = None;
+        // A box already ordered to acquire it can not be called back: it acquires, and then it is moved.
+        let from = from.or(plan.choice.map(|choice| choice.host).filter(|chosen| Some(*chosen) != to));
+        plan.reason = Some(Reason::Operator);
         plan.motion = Some(Motion { from, to, reason: Reason::Operator });
         plan.backoffs.retain(|backoff| Some(backoff.host) != to);
         self.timeout = Some(Instant::ZERO);
@@ -196,7 +198,7 @@ impl Control {
         if !row.valid {
             (plan.choice, plan.motion) = (None, None);
             self.release(address, plan, &held, Reason::Expired, situation, decisions);
-        } else if !held.is_empty() && self.goes_home(row, plan, &held, situation) {
+        } else if acquiring.is_empty() && !online.is_empty() && self.goes_home(row, plan, &held, situation) {
             plan.motion = None;
             plan.reason = Some(Reason::Failback);
             self.release(address, plan, &held, Reason::Failback, situation, decisions);

@@ -78,6 +78,8 @@ pub(crate) struct Group {
     /// When it began to listen, and whether that is a dead interval ago (G-40).
     listening_since: Instant,
     settled: bool,
+    /// What it hears before is what piled up while it slept: old news.
+    deaf_until: Instant,
     hosts: HostDb,
     services: ServiceDb,
     leader: Option<IdAddress>,
@@ -98,6 +100,8 @@ pub(crate) struct Group {
     rows: Vec<Row>,
     entry_version: EntryVersion,
     entry_stale: bool,
+    /// The entry differs from what was last sent.
+    entry_unsent: bool,
     sequence: Sequence,
     schedule: Schedule,
     tracks: BTreeMap<ServiceAddress, Track>,
@@ -121,6 +125,7 @@ impl Group {
             given_up: Vec::new(),
             listening_since: now,
             settled: false,
+            deaf_until: now,
             hosts: HostDb::default(),
             services: ServiceDb::default(),
             leader: None,
@@ -137,6 +142,7 @@ impl Group {
             rows: Vec::new(),
             entry_version: EntryVersion::default(),
             entry_stale: true,
+            entry_unsent: true,
             sequence: Sequence::default(),
             schedule: Schedule::starting(now),
             tracks: BTreeMap::new(),
@@ -335,6 +341,7 @@ impl Group {
         self.touch();
         self.schedule.hasten(now);
         (self.listening_since, self.settled) = (now, false);
+        self.deaf_until = now + self.params.beat / 2;
         self.control = None;
         self.announcer.forget();
         // It was us who did not listen: the others get a dead interval to be heard again.
@@ -425,7 +432,7 @@ impl Group {
 
     /// When a box was last known to be well, if it is held to be.
     fn seen_home(&self, id: IdAddress, now: Instant) -> Option<Instant> {
-        self.is_home(id).then(|| self.hosts.host(id).map_or(now, Host::last_heard))
+        self.is_home(id).then(|| self.hosts.host(id).map_or(now, |host| host.vouched(now)))
     }
 
     fn expire_orphans(&mut self, now: Instant, out: &mut Outbox) {

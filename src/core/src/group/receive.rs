@@ -4,13 +4,13 @@ use super::Group;
 use crate::address::{IdAddress, ServiceAddress};
 use crate::counters::DropCause;
 use crate::host_db::{Admission, Host};
-use crate::info_message::{Body, Claim, Info, Message, Order, Row, Status};
+use crate::info_message::{Body, Claim, EntryPart, Heard, Info, Message, Order, Row, Status};
 use crate::mutation::Mutation;
 use crate::notification::HostState;
 use crate::outbox::Outbox;
 use crate::params::MAX_ADDRESSES;
-use crate::quantity::Incarnation;
-use crate::time::Instant;
+use crate::quantity::{EntryVersion, Incarnation};
+use crate::time::{Duration, Instant};
 
 /// What an order asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,9 @@ impl Group {
         let Message { sender, incarnation, sequence, body } = message;
         if sender == self.params.id {
             return self.drop_one(DropCause::OwnId);
+        }
+        if now < self.deaf_until {
+            return self.drop_one(DropCause::Replay);
         }
         let past = self.hosts.host(sender).filter(|host| host.live() && host.incarnation < incarnation);
         let past_claims = past.and_then(|host| Some(host.entry.as_ref()?.claims.clone()));
@@ -66,7 +69,6 @@ impl Group {
             return; // A straggler of a box that died or left does not bring it back.
         }
         let Info { status, entry_version, part, heard } = info;
-        host.heard = now;
         let unknown = !host.live();
         if newest {
             let state = state_of(&status);
@@ -79,6 +81,8 @@ impl Group {
             self.hear_of_others(sender, &heard, now);
         }
         let Some(host) = self.hosts.host_mut(sender) else { return };
+        // Only now: until it was heard last the box was as it was before.
+        host.heard = now;
         host.told_of(entry_version, now);
         match part {
             Some(part) => {
@@ -94,11 +98,13 @@ impl Group {
         }
     }
 
-    fn hear_of_others(&mut self, sender: IdAddress, heard: &[crate::info_message::Heard], now: Instant) {
+    fn hear_of_others(&mut self, sender: IdAddress, heard: &[Heard], now: Instant) {
         let dead_after = self.params.dead_after;
         for heard in heard {
             if heard.id != self.params.id {
-                self.hosts.heard_by_another(heard, now);
+                let told_now = self.identity.planted.is(Mutation::DoubleCountAges);
+                let age = if told_now { Duration::ZERO } else { heard.age };
+                self.hosts.heard_by_another(&Heard { age, ..*heard }, now);
             } else if heard.incarnation == self.identity.incarnation
                 && let Some(host) = self.hosts.host_mut(sender)
             {
@@ -133,18 +139,23 @@ impl Group {
     fn take_part(
         &mut self,
         sender: IdAddress,
-        version: crate::quantity::EntryVersion,
-        part: &crate::info_message::EntryPart,
+        version: EntryVersion,
+        part: &EntryPart,
         now: Instant,
         out: &mut Outbox,
     ) {
         let Some(host) = self.hosts.host_mut(sender) else { return };
+        let known = host.entry.as_ref().map(|entry| entry.version);
         let before = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
         if !host.take_part(version, part, now) {
             return;
         }
         let after = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
         self.claims_changed(&before, &after, now);
+        if known.is_some_and(|known| version > known.next()) {
+            // What it claimed in the versions that were lost on the way nobody can tell.
+            self.announce_everything(now);
+        }
         self.take_preferred_of(sender, now);
         self.touch_table();
         out.changed();

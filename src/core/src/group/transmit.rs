@@ -117,6 +117,11 @@ impl Group {
             // The safety net under the leader's event-driven passes.
             self.control_stale = true;
         }
+        if core::mem::take(&mut self.entry_unsent) {
+            // Only what is sent gets a number, so that a gap in the versions is a lost message.
+            self.entry_version = self.entry_version.next();
+            self.schedule.full_owed = FULL_REPEATS;
+        }
         let heard = self.heard(now);
         if self.schedule.full_owed == 0 {
             return self.send_info(None, heard, out);
@@ -151,7 +156,7 @@ impl Group {
         }
     }
 
-    /// Makes the entry anew; if it differs from the last, that is a new version, and the others hear of it at once.
+    /// Makes the entry anew; if it differs from the last, the others hear of it at once.
     fn renew_entry(&mut self) {
         self.entry_stale = false;
         let me = self.params.id;
@@ -160,7 +165,7 @@ impl Group {
         // are away from home. What nobody serves everybody tells of: a leader that came later may not know it.
         let unclaimed = |address: &ServiceAddress| self.table.get(address).is_none_or(|row| row.claims.is_empty());
         let away = self.services.homes().filter(|(address, home)| {
-            let missing = || (leads || unclaimed(address)) && !self.is_home(home.preferred);
+            let missing = || home.sure && (leads || unclaimed(address)) && !self.is_home(home.preferred);
             home.preferred != me && (self.holdings.contains_key(address) || missing())
         });
         let orphan = |(address, home): (ServiceAddress, Home)| Row::Orphan {
@@ -171,10 +176,9 @@ impl Group {
         let orphans = away.map(orphan);
         let claims = self.own_claims().map(|(address, claim)| Row::Claim(address, claim));
         let rows: Vec<_> = self.preferred().into_iter().map(Row::Preferred).chain(claims).chain(orphans).collect();
-        if rows != self.rows || self.entry_version.0 == 0 {
+        if rows != self.rows {
             self.rows = rows;
-            self.entry_version = self.entry_version.next();
-            self.schedule.full_owed = FULL_REPEATS;
+            self.entry_unsent = true;
             self.schedule.urgent = true;
         }
     }

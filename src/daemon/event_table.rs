@@ -1,0 +1,84 @@
+//! The event table: the newest events, numbered, in memory. Everybody may read it; only the notifier writes.
+
+use crate::event::Event;
+use rais_core::notification::Notification;
+use rais_core::time::Instant;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Events kept: at some 200 octets each about 2 MB, and hours of the worst flapping.
+pub(super) const MAX_EVENTS: usize = 10_000;
+
+/// The newest [`MAX_EVENTS`] events.
+#[derive(Debug, Default)]
+pub(super) struct EventTable(Mutex<Ring>);
+
+#[derive(Debug, Default)]
+struct Ring {
+    newest: u64,
+    events: VecDeque<Event>,
+}
+
+impl EventTable {
+    /// Numbers a notification and keeps it.
+    pub(super) fn record(&self, at: Instant, unix_ms: u64, notification: Notification) -> Event {
+        let mut ring = self.lock();
+        ring.newest += 1;
+        let event = Event { number: ring.newest, at, unix_ms, notification };
+        if ring.events.len() == MAX_EVENTS {
+            ring.events.pop_front();
+        }
+        ring.events.push_back(event.clone());
+        event
+    }
+
+    /// At most `limit` events after number `since`, oldest first (`None`: the newest ones), and the newest number.
+    #[must_use]
+    pub(super) fn since(&self, since: Option<u64>, limit: usize) -> (Vec<Event>, u64) {
+        let ring = self.lock();
+        // Numbers have no gaps, so positions are found by subtraction.
+        let kept = ring.events.len();
+        let oldest = ring.newest.saturating_sub(u64::try_from(kept).unwrap_or(u64::MAX));
+        let skip = match since {
+            Some(since) => usize::try_from(since.saturating_sub(oldest)).unwrap_or(usize::MAX),
+            None => kept.saturating_sub(limit),
+        };
+        (ring.events.iter().skip(skip).take(limit).cloned().collect(), ring.newest)
+    }
+
+    /// A poisoned lock means a panic elsewhere, and that is an abort; the data itself is always whole.
+    fn lock(&self) -> MutexGuard<'_, Ring> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(event_table: &EventTable, since: Option<u64>, limit: usize) -> Vec<u64> {
+        event_table.since(since, limit).0.iter().map(|event| event.number).collect()
+    }
+
+    fn record(event_table: &EventTable, count: usize) {
+        for _ in 0..count {
+            let notification = Notification::TestRecovered { test: "web".parse().unwrap() };
+            event_table.record(Instant::ZERO, 0, notification);
+        }
+    }
+
+    #[test]
+    fn events_are_found_by_number_and_the_oldest_make_room() {
+        let event_table = EventTable::default();
+        assert_eq!(event_table.since(None, 10), (vec![], 0));
+        record(&event_table, 5);
+        assert_eq!(numbers(&event_table, None, 2), [4, 5]);
+        assert_eq!(numbers(&event_table, Some(0), 2), [1, 2]);
+        assert_eq!(numbers(&event_table, Some(3), 10), [4, 5]);
+        assert_eq!(numbers(&event_table, Some(5), 10), [0; 0]);
+        assert_eq!(numbers(&event_table, Some(99), 10), [0; 0]);
+        record(&event_table, MAX_EVENTS);
+        assert_eq!(numbers(&event_table, Some(0), 2), [6, 7]);
+        assert_eq!(event_table.since(None, 1).1, 10_005);
+    }
+}
