@@ -179,8 +179,13 @@ fn start(configuration: &Path) -> io::Result<Pid> {
     }
     command.env_clear().env("PATH", "/bin:/sbin").current_dir("/");
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    let prepare = || {
+        // A child inherits what PID 1 blocks to wait for it: a raisd that never heard SIGTERM could not stop cleanly.
+        SigSet::empty().thread_set_mask()?;
+        capabilities::drop_all_but_kept()
+    };
     // SAFETY: the closure allocates nothing and takes no lock; it only makes system calls.
-    unsafe { command.pre_exec(capabilities::drop_all_but_kept) };
+    unsafe { command.pre_exec(prepare) };
     let child = command.spawn()?;
     log::pump(reader);
     i32::try_from(child.id()).map(Pid::from_raw).map_err(io::Error::other)

@@ -52,6 +52,8 @@ pub struct Machine {
     keyring: PathBuf,
     power: Power,
     frozen: bool,
+    /// How often it was turned on.
+    starts: u32,
 }
 
 /// What a box consists of while it is on.
@@ -73,7 +75,7 @@ struct Running {
 impl Machine {
     /// A box that is off.
     pub fn new(firmware: &Firmware, plan: BoxPlan, home: PathBuf, bundle: Bundle, keyring: PathBuf) -> Result<Self> {
-        let machine = Self { plan, home, bundle, keyring, power: Power::Off, frozen: false };
+        let machine = Self { plan, home, bundle, keyring, power: Power::Off, frozen: false, starts: 0 };
         if let Firmware::Image(image, _) = firmware {
             image.disk_for_box(&machine.bundle.directory, &machine.disk())?;
         }
@@ -85,9 +87,14 @@ impl Machine {
         &self.plan.name
     }
 
-    /// Its raisd's log, or its console.
+    /// Its raisd's log or its console, of the time since it was last turned on.
     pub fn log(&self) -> PathBuf {
-        self.home.join("log")
+        self.home.join(format!("start-{}.log", self.starts))
+    }
+
+    /// All its logs.
+    pub fn logs(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        (1..=self.starts).map(|start| self.home.join(format!("start-{start}.log")))
     }
 
     /// Its control socket.
@@ -117,6 +124,7 @@ impl Machine {
     /// Turns it on.
     pub fn power_on(&mut self, network: &Network, firmware: &Firmware) -> Result<()> {
         ensure!(!self.is_on(), "{} is on", self.plan.name);
+        self.starts += 1;
         match firmware {
             Firmware::Raisd(raisd) => {
                 let namespace = network.attach_namespace(&self.plan)?;

@@ -306,12 +306,16 @@ impl Lab {
         self.machines.iter().map(tail).collect::<Vec<_>>().join("\n")
     }
 
-    /// Copies every box's log to `directory`, for whoever looks into a failure later.
+    /// Copies every box's logs to `directory`, for whoever looks into a failure later.
     pub fn keep_logs(&self, directory: &Path) -> Result<()> {
+        if directory.exists() {
+            std::fs::remove_dir_all(directory)?;
+        }
         std::fs::create_dir_all(directory)?;
         for machine in &self.machines {
-            if machine.log().exists() {
-                std::fs::copy(machine.log(), directory.join(format!("{}.log", machine.name())))?;
+            for log in machine.logs() {
+                let name = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                std::fs::copy(&log, directory.join(format!("{}-{name}", machine.name())))?;
             }
         }
         let traps = self.directory.path().join("snmptrapd.log");
