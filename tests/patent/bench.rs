@@ -138,8 +138,6 @@ impl Peer {
 pub(crate) enum Ends {
     /// At once, and well.
     Well,
-    /// At once, with an error.
-    Badly,
     /// When the test says so.
     Never,
 }
@@ -269,18 +267,13 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(action) = self.node.poll_action() {
             self.actions.push(action.clone());
-            let result = match self.ends {
-                Ends::Well => Some(Ok(())),
-                Ends::Badly => Some(Err(String::from("it does not work"))),
-                Ends::Never => None,
-            };
             let input = match action {
                 Action::Send { message, .. } => {
                     self.last_sequence = message.sequence;
                     None
                 }
                 Action::Acquire { ticket, .. } | Action::Release { ticket, .. } => {
-                    result.map(|result| Input::Finished { ticket, result })
+                    (self.ends == Ends::Well).then_some(Input::Finished { ticket, result: Ok(()) })
                 }
                 Action::Test { test } => {
                     let result = if self.test_passes { Ok(()) } else { Err(String::from("refused")) };

@@ -17,3 +17,4 @@ mod b_claims;
 mod b_figure_3_service_monitor;
 mod b_figures_5_6_name_binding;
 mod bench;
+mod cluster;
