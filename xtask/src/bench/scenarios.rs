@@ -88,7 +88,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "SIGKILL to the daemon alone, 100 ms beat",
         lines: &[
             // The lease that is configured.
-            line("kill -9: two boxes hold it", "ms", MedianWorst, AtMost(3000.0)),
+            line("kill -9: two boxes hold", "ms", MedianWorst, AtMost(3000.0)),
             line("kill -9: silence", "ms", MedianWorst, Target::None),
         ],
         run: |kit, who, progress| events::daemon_killed(kit, who, progress, Setup::new(100, 1)),
@@ -98,7 +98,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "10 % of the protocol's packets are lost for a minute, 10 ms beat",
         lines: &[
             line("10 % loss: probes lost", "%", Mean, Target::None),
-            line("10 % loss: false takeovers", "/min", Mean, AtMost(0.0)),
+            line("10 % loss: takeovers", "/min", Mean, AtMost(0.0)),
         ],
         run: |kit, who, progress| noise::lossy(kit, who, progress, 10),
     },
@@ -107,7 +107,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "30 % of the protocol's packets are lost for a minute, 10 ms beat",
         lines: &[
             line("30 % loss: probes lost", "%", Mean, Target::None),
-            line("30 % loss: false takeovers", "/min", Mean, AtMost(1.0)),
+            line("30 % loss: takeovers", "/min", Mean, AtMost(1.0)),
         ],
         run: |kit, who, progress| noise::lossy(kit, who, progress, 30),
     },
@@ -116,8 +116,8 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "power cut of a box with 1,000 addresses, 100 ms beat",
         lines: &[
             line("1,000 dead: all back", "ms", MedianWorst, Ratio(0.5)),
-            line("1,000 dead: spread, probed", "ms", MedianWorst, Target::None),
-            line("1,000 dead: spread, quiet", "ms", MedianWorst, AtMost(10.0)),
+            line("1,000 dead: spread probed", "ms", MedianWorst, Target::None),
+            line("1,000 dead: spread quiet", "ms", MedianWorst, AtMost(10.0)),
             line("1,000 dead: dark after 2 s", "", MedianWorst, AtMost(0.0)),
         ],
         run: thousand::dead_box,

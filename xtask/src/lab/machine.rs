@@ -178,14 +178,21 @@ impl Machine {
                 "raisd"
             }
             Firmware::Keepalived(_) => {
+                let pid_files = ["keepalived.pid", "vrrp.pid"].map(|name| self.home.join(name));
+                for file in &pid_files {
+                    // Left behind by one that was killed: the next would take itself for the second.
+                    if file.exists() {
+                        std::fs::remove_file(file)?;
+                    }
+                }
                 // In the foreground, VRRP alone, no syslog (`-G`) and no console: logging would spoil its own figures.
                 command
                     .args(["--dont-fork", "--vrrp", "--no-syslog", "--use-file"])
                     .arg(self.bundle.directory.join("keepalived.conf"))
                     .arg("--pid")
-                    .arg(self.home.join("keepalived.pid"))
+                    .arg(&pid_files[0])
                     .arg("--vrrp_pid")
-                    .arg(self.home.join("vrrp.pid"));
+                    .arg(&pid_files[1]);
                 "keepalived"
             }
         };
@@ -207,11 +214,10 @@ impl Machine {
                 // Looked up first: it takes milliseconds.
                 let pids = running.namespace.pids();
                 let before = Instant::now();
+                // Before the cables: pulling them takes the kernel milliseconds, in which a daemon that lives would see
+                // the first one go and say so on the second.
+                kill_at_once(&pids);
                 network.cut(&self.plan)?;
-                for pid in pids {
-                    // A script may have ended meanwhile.
-                    let _ = kill(pid, Signal::SIGKILL);
-                }
                 before
             }
         };
@@ -271,12 +277,8 @@ impl Machine {
         let pids = self.processes()?;
         let daemon = self.running_mut()?.daemon.as_mut().context("the daemon does not run")?;
         let before = Instant::now();
-        // The parent first: it would start its children again.
+        kill_at_once(&pids);
         daemon.kill()?;
-        for pid in pids {
-            // Most are gone already.
-            let _ = kill(pid, Signal::SIGKILL);
-        }
         self.running_mut()?.daemon = None;
         Ok(before)
     }
@@ -367,6 +369,16 @@ impl Machine {
         match &mut self.power {
             Power::Namespace(running) => Ok(running),
             _ => bail!("{} is off, or no namespace", self.plan.name),
+        }
+    }
+}
+
+/// SIGKILL to all of them, none of which sees another go first.
+fn kill_at_once(pids: &[Pid]) {
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        for pid in pids {
+            // It may have ended meanwhile.
+            let _ = kill(*pid, signal);
         }
     }
 }
