@@ -1,5 +1,6 @@
 //! The project's own commands: what a person or CI runs, from a bare clone.
 
+mod bench;
 mod cargo;
 mod demo;
 mod image;
@@ -29,6 +30,8 @@ enum Command {
     Test(test::Args),
     /// Run many seeded histories of whole groups, or replay one.
     Sim(sim::Args),
+    /// Measure, beside who else does the same.
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -47,6 +47,9 @@ tools! {
     // Boxes as namespaces, and the client beside them.
     IP = "ip" in "iproute2";
     SYSCTL = "sysctl" in "procps";
+    NFT = "nft" in "nftables";
+    // Who the boxes are compared with.
+    KEEPALIVED = "keepalived" in "keepalived";
     // The network management station.
     SNMPWALK = "snmpwalk" in "snmp";
     SNMPTRAPD = "snmptrapd" in "snmptrapd";

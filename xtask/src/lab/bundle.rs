@@ -41,6 +41,8 @@ pub struct Bundle {
     /// Files whose presence makes the acquire or release script of this box fail; `None` in a VM, where nothing could
     /// run a script.
     pub script_faults: Option<ScriptFaults>,
+    /// It has the test object, whose service the lab runs.
+    pub tested: bool,
 }
 
 /// How a lab makes a script fail.
@@ -79,30 +81,51 @@ impl Signing {
         for (name, secret) in
             [("http.key", &*self.http_key), ("gateway.key", &*self.gateway_key), ("snmp.community", COMMUNITY)]
         {
-            let path = root.join("secrets").join(name);
-            fs::write(&path, format!("{secret}\n"))?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            write_secret(&root, name, secret)?;
         }
         let script_faults = match plan.mode {
             Mode::Machines => None,
             Mode::Namespaces => Some(write_scripts(&root, directory)?),
         };
+        self.sign(&root, raisctl)?;
+        Ok(Bundle { directory: root, script_faults, tested: plan.mode == Mode::Namespaces })
+    }
+
+    /// The bundle of a box with one group, `http`, and nothing else: `text` is its `rais.toml`, which may name
+    /// `secrets/http.key`.
+    pub fn plain_bundle(&self, text: &str, directory: &Path, raisctl: &Path) -> Result<Bundle> {
+        let root = directory.join("bundle");
+        fs::create_dir_all(root.join("secrets"))?;
+        fs::write(root.join("rais.toml"), text)?;
+        write_secret(&root, "http.key", &self.http_key)?;
+        self.sign(&root, raisctl)?;
+        Ok(Bundle { directory: root, script_faults: None, tested: false })
+    }
+
+    fn sign(&self, root: &Path, raisctl: &Path) -> Result<()> {
         let output = Command::new(raisctl)
             .args(["config", "sign"])
-            .arg(&root)
+            .arg(root)
             .arg("--key")
             .arg(&self.key)
             .args(["--generation", "1"])
             .output()
             .context("raisctl does not start")?;
         ensure!(output.status.success(), "raisctl config sign: {}", String::from_utf8_lossy(&output.stderr).trim());
-        Ok(Bundle { directory: root, script_faults })
+        Ok(())
     }
 }
 
 /// One line an `authorized_keys` style reader takes: the lab's key may sign configurations.
 fn keyring_text(public: &str) -> String {
     format!("lab namespaces=\"rais-config@v1\" {public}")
+}
+
+/// A file that only its owner reads.
+fn write_secret(root: &Path, name: &str, secret: &str) -> Result<()> {
+    let path = root.join("secrets").join(name);
+    fs::write(&path, format!("{secret}\n"))?;
+    Ok(fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?)
 }
 
 /// 32 random octets in hexadecimal.

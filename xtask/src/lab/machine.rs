@@ -3,16 +3,17 @@
 use super::Script;
 use super::bundle::Bundle;
 use super::listener::Listener;
-use super::network::{Namespace, Network};
+use super::network::{CONTROL, LAN, Namespace, Network};
 use super::plan::{BoxPlan, Mac};
 use super::process::Process;
 use crate::image::Image;
 use crate::vm::{Boot, Nic, Vm, VmParams};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde::Deserialize;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A clean stop of raisd takes at most this long: it waits for others to take over, but not for ever (G-13).
@@ -28,6 +29,8 @@ const UEFI_MEMORY_MIB: u32 = 320;
 pub enum Firmware {
     /// Namespaces: the daemon itself.
     Raisd(PathBuf),
+    /// Namespaces: Debian's keepalived, to compare with. Its bundle is a directory with a `keepalived.conf`.
+    Keepalived(PathBuf),
     /// Virtual machines: the appliance image, and how it is booted.
     Image(Image, BootBy),
 }
@@ -67,7 +70,7 @@ enum Power {
 /// Dropped in order: processes before their namespace.
 #[derive(Debug)]
 struct Running {
-    raisd: Option<Process>,
+    daemon: Option<Process>,
     service: Option<Listener>,
     namespace: Namespace,
 }
@@ -126,11 +129,19 @@ impl Machine {
         ensure!(!self.is_on(), "{} is on", self.plan.name);
         self.starts += 1;
         match firmware {
-            Firmware::Raisd(raisd) => {
+            Firmware::Raisd(_) | Firmware::Keepalived(_) => {
                 let namespace = network.attach_namespace(&self.plan)?;
-                let service = Some(Listener::start(&namespace)?);
-                self.power = Power::Namespace(Running { raisd: None, service, namespace });
-                self.start_daemon(raisd)
+                if matches!(firmware, Firmware::Keepalived(_)) {
+                    // It configures no NIC; raisd does.
+                    let (lan, control) = (self.plan.lan_v4(), self.plan.control_v4());
+                    namespace.ip(&format!(
+                        "addr add {lan}/24 dev {LAN}\naddr add {control}/24 dev {CONTROL}\n\
+                         link set {LAN} up\nlink set {CONTROL} up\n"
+                    ))?;
+                }
+                let service = if self.bundle.tested { Some(Listener::start(&namespace)?) } else { None };
+                self.power = Power::Namespace(Running { daemon: None, service, namespace });
+                self.start_daemon(firmware)
             }
             Firmware::Image(image, by) => {
                 let disk = self.disk();
@@ -155,20 +166,46 @@ impl Machine {
         }
     }
 
-    /// Starts raisd in a namespace.
-    pub fn start_daemon(&mut self, raisd: &Path) -> Result<()> {
-        let mut command = self.running()?.namespace.command(raisd);
-        command
-            .arg("--config")
-            .arg(&self.bundle.directory)
-            .arg("--keyring")
-            .arg(&self.keyring)
-            .arg("--state-dir")
-            .arg(self.state_directory())
-            .arg("--socket")
-            .arg(self.control_socket());
-        let process = Process::start(&format!("raisd of {}", self.plan.name), command, &self.log())?;
-        self.running_mut()?.raisd = Some(process);
+    /// Starts the daemon in a namespace.
+    pub fn start_daemon(&mut self, firmware: &Firmware) -> Result<()> {
+        let (Firmware::Raisd(program) | Firmware::Keepalived(program)) = firmware else {
+            bail!("a VM starts its raisd itself");
+        };
+        let mut command = self.running()?.namespace.command(program);
+        let name = match firmware {
+            Firmware::Raisd(_) | Firmware::Image(..) => {
+                command
+                    .arg("--config")
+                    .arg(&self.bundle.directory)
+                    .arg("--keyring")
+                    .arg(&self.keyring)
+                    .arg("--state-dir")
+                    .arg(self.state_directory())
+                    .arg("--socket")
+                    .arg(self.control_socket());
+                "raisd"
+            }
+            Firmware::Keepalived(_) => {
+                let pid_files = ["keepalived.pid", "vrrp.pid"].map(|name| self.home.join(name));
+                for file in &pid_files {
+                    // Left behind by one that was killed: the next would take itself for the second.
+                    if file.exists() {
+                        std::fs::remove_file(file)?;
+                    }
+                }
+                // In the foreground, VRRP alone, no syslog (`-G`) and no console: logging would spoil its own figures.
+                command
+                    .args(["--dont-fork", "--vrrp", "--no-syslog", "--use-file"])
+                    .arg(self.bundle.directory.join("keepalived.conf"))
+                    .arg("--pid")
+                    .arg(&pid_files[0])
+                    .arg("--vrrp_pid")
+                    .arg(&pid_files[1]);
+                "keepalived"
+            }
+        };
+        let process = Process::start(&format!("{name} of {}", self.plan.name), command, &self.log())?;
+        self.running_mut()?.daemon = Some(process);
         Ok(())
     }
 
@@ -185,11 +222,10 @@ impl Machine {
                 // Looked up first: it takes milliseconds.
                 let pids = running.namespace.pids();
                 let before = Instant::now();
+                // Before the cables: pulling them takes the kernel milliseconds, in which a daemon that lives would see
+                // the first one go and say so on the second.
+                kill_at_once(&pids);
                 network.cut(&self.plan)?;
-                for pid in pids {
-                    // A script may have ended meanwhile.
-                    let _ = kill(pid, Signal::SIGKILL);
-                }
                 before
             }
         };
@@ -204,10 +240,10 @@ impl Machine {
             Power::Off => bail!("{} is off", self.plan.name),
             Power::Vm(vm) => vm.shutdown(SHUTDOWN_LIMIT)?,
             Power::Namespace(running) => {
-                let raisd = running.raisd.as_mut().context("raisd does not run")?;
-                raisd.signal(Signal::SIGTERM)?;
-                let status = raisd.wait(STOP_LIMIT)?;
-                ensure!(status.success(), "raisd of {} ended with {status}", self.plan.name);
+                let daemon = running.daemon.as_mut().context("the daemon does not run")?;
+                daemon.signal(Signal::SIGTERM)?;
+                let status = daemon.wait(STOP_LIMIT)?;
+                ensure!(status.success(), "the daemon of {} ended with {status}", self.plan.name);
             }
         }
         self.take_away(network)?;
@@ -227,7 +263,7 @@ impl Machine {
         let before = Instant::now();
         match &self.power {
             Power::Vm(vm) => vm.pause()?,
-            _ => self.raisd()?.signal(Signal::SIGSTOP)?,
+            _ => self.daemon()?.signal(Signal::SIGSTOP)?,
         }
         self.frozen = true;
         Ok(before)
@@ -237,19 +273,37 @@ impl Machine {
     pub fn thaw(&mut self) -> Result<()> {
         match &self.power {
             Power::Vm(vm) => vm.resume()?,
-            _ => self.raisd()?.signal(Signal::SIGCONT)?,
+            _ => self.daemon()?.signal(Signal::SIGCONT)?,
         }
         self.frozen = false;
         Ok(())
     }
 
-    /// SIGKILL to raisd alone. Gives the instant before.
+    /// SIGKILL to the daemon and what it had started. Gives the instant before.
     pub fn kill_daemon(&mut self) -> Result<Instant> {
-        let raisd = self.running_mut()?.raisd.as_mut().context("raisd does not run")?;
+        // Looked up first: it takes milliseconds.
+        let pids = self.processes()?;
+        let daemon = self.running_mut()?.daemon.as_mut().context("the daemon does not run")?;
         let before = Instant::now();
-        raisd.kill()?;
-        self.running_mut()?.raisd = None;
+        kill_at_once(&pids);
+        daemon.kill()?;
+        self.running_mut()?.daemon = None;
         Ok(before)
+    }
+
+    /// The processes in its namespace: the daemon's.
+    pub fn processes(&self) -> Result<Vec<Pid>> {
+        Ok(self.running()?.namespace.pids())
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> Result<&Namespace> {
+        Ok(&self.running()?.namespace)
+    }
+
+    /// Who it is.
+    pub const fn plan(&self) -> &BoxPlan {
+        &self.plan
     }
 
     /// Runs the service that the test object connects to, or not.
@@ -289,7 +343,7 @@ impl Machine {
     /// Errs if it is on and has ended although nobody stopped it.
     pub fn check(&mut self) -> Result<()> {
         match &mut self.power {
-            Power::Namespace(Running { raisd: Some(raisd), .. }) => raisd.check(),
+            Power::Namespace(Running { daemon: Some(daemon), .. }) => daemon.check(),
             Power::Vm(vm) if !vm.is_running() => {
                 bail!("{} has ended; its console:\n{}", self.plan.name, super::process::tail(&self.log(), 15))
             }
@@ -308,8 +362,8 @@ impl Machine {
         Ok(Some(links.into_iter().flat_map(|link| link.addr_info).filter_map(|info| info.local).collect()))
     }
 
-    fn raisd(&self) -> Result<&Process> {
-        self.running()?.raisd.as_ref().context("raisd does not run")
+    fn daemon(&self) -> Result<&Process> {
+        self.running()?.daemon.as_ref().context("the daemon does not run")
     }
 
     fn running(&self) -> Result<&Running> {
@@ -323,6 +377,16 @@ impl Machine {
         match &mut self.power {
             Power::Namespace(running) => Ok(running),
             _ => bail!("{} is off, or no namespace", self.plan.name),
+        }
+    }
+}
+
+/// SIGKILL to all of them, none of which sees another go first.
+fn kill_at_once(pids: &[Pid]) {
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        for pid in pids {
+            // It may have ended meanwhile.
+            let _ = kill(*pid, signal);
         }
     }
 }

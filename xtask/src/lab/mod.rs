@@ -4,6 +4,7 @@
 //! does not need to know which. Nothing here knows what *should* happen: it does things to boxes and says what is so.
 
 mod bundle;
+mod crowd;
 mod listener;
 mod machine;
 mod neighbours;
@@ -16,18 +17,18 @@ mod status;
 mod trace;
 
 pub use bundle::Signing;
-pub use bundle::{COMMUNITY, ZONE};
-pub use machine::{BootBy, Firmware};
-pub use network::{directory, remove_stale};
+pub use bundle::{Bundle, COMMUNITY, ZONE};
+pub use crowd::Crowd;
+pub use machine::{BootBy, Firmware, Machine};
+pub use network::{CONTROL, LAN, Network, directory, remove_stale};
 pub use nms::{MIB, Mibs, Trap};
-pub use plan::{BOXES, HTTP, Mode, Plan};
+pub use plan::{BOXES, BoxPlan, HTTP, Mode, Plan};
+pub use prober::Prober;
+pub use trace::Probes;
 
 use crate::interrupt::{self, wait_for};
-use anyhow::{Context, Result, bail, ensure};
-use machine::Machine;
-use network::Network;
+use anyhow::{Context, Result, ensure};
 use nms::TrapReceiver;
-use prober::Prober;
 use status::Status;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -72,7 +73,7 @@ impl Lab {
         let network = Network::create()?;
         let mibs = Mibs::of(repository);
         let traps = TrapReceiver::start(&network.client, &plan, &mibs, directory.path())?;
-        let prober = Prober::start(&network.client, &plan)?;
+        let prober = Prober::start(&network.client, &plan.boxes, plan.addresses().collect(), plan.timing.probe_every)?;
         let mut machines = Vec::new();
         for a_box in &plan.boxes {
             let home = directory.path().join(&a_box.name);
@@ -121,10 +122,7 @@ impl Lab {
 
     /// Starts raisd again on a box whose raisd was killed. Namespaces only.
     pub fn start_daemon(&mut self, index: usize) -> Result<()> {
-        match &self.tools.firmware {
-            Firmware::Raisd(raisd) => self.machines[index].start_daemon(raisd),
-            Firmware::Image(..) => bail!("a VM starts its raisd itself"),
-        }
+        self.machines[index].start_daemon(&self.tools.firmware)
     }
 
     /// Makes the box's test object pass or fail, by running the service it connects to or not. Namespaces only.

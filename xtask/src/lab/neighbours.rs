@@ -33,7 +33,7 @@ pub fn claimants(
         for address in addresses {
             match address {
                 IpAddr::V4(target) => {
-                    let to = link_broadcast(index)?;
+                    let to = link_address(index, libc::ETH_P_ARP, BROADCAST)?;
                     sendto(link.as_raw_fd(), &arp_request(own, *target), &to, MsgFlags::empty())?;
                 }
                 IpAddr::V6(target) => {
@@ -59,7 +59,7 @@ pub fn claimants(
 }
 
 /// The client's own MAC address.
-fn own_mac() -> Result<Mac> {
+pub fn own_mac() -> Result<Mac> {
     let of_lan = nix::ifaddrs::getifaddrs()?.find_map(|interface| {
         let address = interface.address?;
         (interface.interface_name == LAN).then_some(address.as_link_addr()?.addr()?)
@@ -75,17 +75,21 @@ fn solicitor() -> Result<OwnedFd> {
     Ok(fd)
 }
 
-/// The broadcast address of the link, for ARP.
-fn link_broadcast(index: u32) -> Result<LinkAddr> {
+/// Everybody on the link.
+pub const BROADCAST: Mac = Mac([0xff; 6]);
+
+/// A place on the link that frames of a protocol (`ETH_P_…`) can be sent to.
+pub fn link_address(index: u32, protocol: libc::c_int, mac: Mac) -> Result<LinkAddr> {
+    let [a, b, c, d, e, f] = mac.0;
     let index = i32::try_from(index)?;
     let to = libc::sockaddr_ll {
         sll_family: u16::try_from(libc::AF_PACKET)?,
-        sll_protocol: u16::try_from(libc::ETH_P_ARP)?.to_be(),
+        sll_protocol: u16::try_from(protocol)?.to_be(),
         sll_ifindex: index,
         sll_hatype: 0,
         sll_pkttype: 0,
         sll_halen: 6,
-        sll_addr: [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0],
+        sll_addr: [a, b, c, d, e, f, 0, 0],
     };
     let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>())?;
     // SAFETY: `to` is a complete `sockaddr_ll` of that length, which is copied.
@@ -93,7 +97,7 @@ fn link_broadcast(index: u32) -> Result<LinkAddr> {
 }
 
 /// "Who has `target`? Tell the client", without the Ethernet header.
-fn arp_request(own: Mac, target: Ipv4Addr) -> Vec<u8> {
+pub fn arp_request(own: Mac, target: Ipv4Addr) -> Vec<u8> {
     // Ethernet, IPv4, their address lengths, a request.
     let mut packet = vec![0, 1, 0x08, 0, 6, 4, 0, 1];
     packet.extend(own.0);

@@ -78,6 +78,18 @@ impl Namespace {
         Ok(())
     }
 
+    /// Runs a program inside to its end, with `input` on its standard input, and gives what it printed.
+    pub fn run(&self, program: &str, arguments: &[&str], input: &str) -> Result<String> {
+        let mut command = self.command(prerequisites::find(program).unwrap_or_else(|| program.into()));
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("{program} does not start"))?;
+        child.stdin.take().with_context(|| format!("{program} has no input"))?.write_all(input.as_bytes())?;
+        let output = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{program} in {}: {}", self.name, said.trim());
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// Sets a kernel parameter of the namespace (`net.ipv4.ip_default_ttl`).
     pub fn sysctl(&self, assignment: &str) -> Result<()> {
         let output = self.command("sysctl").args(["-q", "-w", assignment]).output()?;
@@ -175,8 +187,34 @@ impl Network {
 
     /// Takes both cables of a box off the switch, at once. They come back with a new [`Self::attach_namespace`].
     pub fn cut(&self, a_box: &BoxPlan) -> Result<()> {
-        self.ports.set_down(&port(a_box, LAN))?;
-        self.ports.set_down(&port(a_box, CONTROL))
+        self.plug(a_box, LAN, false)?;
+        self.plug(a_box, CONTROL, false)
+    }
+
+    /// Pulls one cable of a box, [`LAN`] or [`CONTROL`], or plugs it in again: its kernel sees the carrier go or come.
+    pub fn plug(&self, a_box: &BoxPlan, nic: &str, plugged: bool) -> Result<()> {
+        self.ports.set(&port(a_box, nic), plugged)
+    }
+
+    /// Takes both ports of a box out of the switch, or puts them back: frames stop with no sign of it at either end.
+    pub fn isolate(&self, a_box: &BoxPlan, isolated: bool) -> Result<()> {
+        let line = |nic, bridge| match isolated {
+            true => format!("link set {} nomaster\n", port(a_box, nic)),
+            false => format!("link set {} master {bridge}\n", port(a_box, nic)),
+        };
+        self.switch.ip(&format!("{}{}", line(CONTROL, "control"), line(LAN, "segment")))
+    }
+
+    /// What a box has sent on a NIC so far, as its switch port counted it.
+    pub fn sent(&self, a_box: &BoxPlan, nic: &str) -> Result<Sent> {
+        let port = port(a_box, nic);
+        let text = output(&["-n", self.switch.name(), "-j", "-s", "link", "show", "dev", &port])?;
+        let value: serde_json::Value = serde_json::from_str(&text).context("ip -j -s link")?;
+        let count = |what: &str| {
+            let path = format!("/0/stats64/rx/{what}");
+            value.pointer(&path).and_then(serde_json::Value::as_u64).with_context(|| format!("{port} counts no {what}"))
+        };
+        Ok(Sent { packets: count("packets")?, bytes: count("bytes")? })
     }
 
     /// Removes what [`Self::attach_namespace`] put on the switch, so that the box can be attached anew. A namespace's
@@ -184,6 +222,15 @@ impl Network {
     pub fn detach(&self, a_box: &BoxPlan) -> Result<()> {
         self.switch.ip(&format!("link del {}\nlink del {}\n", port(a_box, LAN), port(a_box, CONTROL)))
     }
+}
+
+/// Frames of a NIC, and their octets with the Ethernet header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Frames.
+    pub packets: u64,
+    /// Octets.
+    pub bytes: u64,
 }
 
 /// The switch's port for a box's NIC: `edge-1-lan`. Within the kernel's 15 characters for up to 99 boxes.
@@ -203,17 +250,18 @@ impl PortControl {
         switch.inside(|| Ok(Self(socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?)))
     }
 
-    fn set_down(&self, port: &str) -> Result<()> {
+    fn set(&self, port: &str, up: bool) -> Result<()> {
         // SAFETY: an all-zero `ifreq` is valid; it is plain data.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
         ensure!(port.len() < request.ifr_name.len(), "{port} is too long for an interface's name");
         for (to, from) in request.ifr_name.iter_mut().zip(port.bytes()) {
             *to = from.cast_signed();
         }
-        // Flags without IFF_UP: a port of a bridge has no others that matter here.
+        // A port of a bridge has no other flags that matter here.
+        request.ifr_ifru.ifru_flags = if up { libc::c_short::try_from(libc::IFF_UP)? } else { 0 };
         // SAFETY: `request` is a valid `ifreq` with a name that ends in a zero octet, and outlives the call.
         let result = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
-        nix::errno::Errno::result(result).with_context(|| format!("can not take port {port} down"))?;
+        nix::errno::Errno::result(result).with_context(|| format!("can not take port {port} up or down"))?;
         Ok(())
     }
 }

@@ -5,14 +5,15 @@
 //! sender's MAC address names the box in both modes. `protocol.md` §10.
 
 use super::network::Namespace;
-use super::plan::{Mac, Plan};
-use super::trace::{Answer, Seen, Trace};
+use super::plan::{BoxPlan, Mac};
+use super::trace::{Answer, Probes, Seen, Trace};
 use anyhow::{Context, Result, bail};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, SockaddrLike,
     recvfrom, sendto, setsockopt, socket, sockopt,
 };
+use nix::sys::time::TimeSpec;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -37,13 +38,11 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// Starts probing every service address of the plan from the client's namespace.
-    pub fn start(client: &Namespace, plan: &Plan) -> Result<Self> {
-        let trace = Arc::new(Mutex::new(Trace::new(plan.addresses())));
+    /// Starts probing `targets` from the client's namespace, each once in `every`; `boxes` are who may answer.
+    pub fn start(client: &Namespace, boxes: &[BoxPlan], targets: Vec<IpAddr>, every: Duration) -> Result<Self> {
+        let trace = Arc::new(Mutex::new(Trace::new(targets.iter().copied())));
         let stop = Arc::new(AtomicBool::new(false));
-        let boxes = plan.boxes.iter().enumerate().map(|(index, b)| (b.lan_mac(), index)).collect();
-        let targets = plan.addresses().collect();
-        let every = plan.timing.probe_every;
+        let boxes = boxes.iter().enumerate().map(|(index, b)| (b.lan_mac(), index)).collect();
         // Opened on a thread inside the namespace; a socket stays where it was opened.
         let sockets = client.inside(Sockets::open)?;
         let (failed, failure) = mpsc::channel();
@@ -72,6 +71,18 @@ impl Prober {
     pub fn answers_now(&self, address: IpAddr, age: Duration) -> Result<Option<Answer>> {
         self.check()?;
         Ok(lock(&self.trace).answers_now(address, Instant::now(), age))
+    }
+
+    /// What became of the probes of `address` from `since` until `until`.
+    pub fn probes(&self, address: IpAddr, since: Instant, until: Instant) -> Result<Probes> {
+        self.check()?;
+        Ok(lock(&self.trace).probes(address, since, until))
+    }
+
+    /// How often another box than `home` began to answer for `address` since.
+    pub fn takeovers(&self, address: IpAddr, home: usize, since: Instant) -> Result<usize> {
+        self.check()?;
+        Ok(lock(&self.trace).takeovers(address, home, since, Instant::now()))
     }
 
     fn check(&self) -> Result<()> {
@@ -139,14 +150,13 @@ impl Worker {
     fn run(self) -> Result<()> {
         prefer_this_thread();
         let mut next = Instant::now();
-        let mut sequence: u16 = 0;
         while !self.stop.load(Ordering::Relaxed) {
             let now = Instant::now();
             if now >= next {
+                let sequence = lock(&self.trace).round(now);
                 for target in &self.targets {
                     self.send(*target, sequence);
                 }
-                sequence = sequence.wrapping_add(1);
                 // A late round is not made up for: a burst would only measure the client.
                 next = (next + self.every).max(now);
             }
@@ -174,18 +184,18 @@ impl Worker {
     fn receive(&self, patience: Duration) -> Result<()> {
         let both = [&self.sockets.frames_v4, &self.sockets.frames_v6];
         let mut ready = both.map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
-        // Rounded up: spinning through the last half millisecond would cost the boxes a core.
-        let timeout = u16::try_from(patience.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
-        match poll(&mut ready, PollTimeout::from(timeout)) {
+        match ppoll(&mut ready, Some(TimeSpec::from_duration(patience)), None) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error).context("poll"),
         }
         for fd in both {
             let mut buffer = [0; FRAME];
             while let Some((packet, mac)) = receive_frame(fd, &mut buffer) {
-                if let Some(address) = echo_reply(packet) {
+                if let Some((address, sequence)) = echo_reply(packet) {
                     let answer = Answer { at: Instant::now(), from: self.boxes.get(&mac).copied() };
-                    lock(&self.trace).record(address, answer);
+                    let mut trace = lock(&self.trace);
+                    trace.record(address, answer);
+                    trace.answered(address, sequence);
                 }
             }
         }
@@ -204,7 +214,7 @@ fn transmit(fd: &OwnedFd, message: &[u8], to: &impl SockaddrLike) -> nix::Result
 }
 
 /// An ICMP (type 8) or ICMPv6 (type 128) echo request with the checksum of the former.
-fn echo_request(kind: u8, sequence: u16) -> [u8; 8] {
+pub fn echo_request(kind: u8, sequence: u16) -> [u8; 8] {
     let [id_high, id_low] = IDENTIFIER.to_be_bytes();
     let [seq_high, seq_low] = sequence.to_be_bytes();
     let word = u16::from_be_bytes([kind, 0]);
@@ -216,8 +226,8 @@ fn echo_request(kind: u8, sequence: u16) -> [u8; 8] {
     [kind, 0, sum_high, sum_low, id_high, id_low, seq_high, seq_low]
 }
 
-/// The address that answers one of our echoes in this packet, if it is such an answer.
-fn echo_reply(packet: &[u8]) -> Option<IpAddr> {
+/// The address that answers one of our echoes in this packet and the echo's sequence number, if it is such an answer.
+pub fn echo_reply(packet: &[u8]) -> Option<(IpAddr, u16)> {
     let (from, icmp, reply) = match packet.first()? >> 4 {
         4 => {
             let header = usize::from(packet.first()? & 0x0f) * 4;
@@ -231,11 +241,12 @@ fn echo_reply(packet: &[u8]) -> Option<IpAddr> {
         _ => return None,
     };
     let ours = icmp.first() == Some(&reply) && icmp.get(4..6) == Some(&IDENTIFIER.to_be_bytes()[..]);
-    ours.then_some(from)
+    let sequence: [u8; 2] = icmp.get(6..8)?.try_into().ok()?;
+    ours.then_some((from, u16::from_be_bytes(sequence)))
 }
 
 /// A prober that waits for a processor measures the machine. Best effort: a container may forbid it.
-fn prefer_this_thread() {
+pub fn prefer_this_thread() {
     let priority = libc::sched_param { sched_priority: 10 };
     // SAFETY: a plain system call on this thread with a valid pointer; failure changes nothing.
     let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) };
@@ -270,7 +281,7 @@ mod tests {
         let mut reply = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 101, 1, 0, 0];
         reply.extend(address);
         reply.extend([10, 77, 0, 254, 0, 0, 0, 0, 0x7a, 0x15, 0, 1]);
-        assert_eq!(echo_reply(&reply), Some(IpAddr::from(address)));
+        assert_eq!(echo_reply(&reply), Some((IpAddr::from(address), 1)));
         for (at, octet, why) in
             [(9, 17, "not ICMP"), (20, 8, "a request"), (25, 0, "another's"), (0, 0x55, "neither version 4 nor 6")]
         {
@@ -278,7 +289,7 @@ mod tests {
             other[at] = octet;
             assert_eq!(echo_reply(&other), None, "{why}");
         }
-        for length in 0..26 {
+        for length in 0..28 {
             assert_eq!(echo_reply(&reply[..length]), None, "cut after {length} octets");
         }
     }

@@ -16,10 +16,23 @@ pub struct Answer {
     pub from: Option<usize>,
 }
 
-/// Every answer since the prober started, per address in order of arrival.
+/// Every answer since the prober started, per address in order of arrival; and every round of probes.
 #[derive(Debug, Default)]
 pub struct Trace {
     answers: BTreeMap<IpAddr, Vec<Answer>>,
+    /// When each round of probes, one to each address, was sent.
+    rounds: Vec<Instant>,
+    /// Per address, which rounds were answered.
+    answered: BTreeMap<IpAddr, Vec<bool>>,
+}
+
+/// What became of the probes of one address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probes {
+    /// How many were sent.
+    pub sent: usize,
+    /// How many of them nobody answered.
+    pub lost: usize,
 }
 
 /// What one address looked like to the client within a window.
@@ -38,7 +51,58 @@ pub struct Seen {
 impl Trace {
     /// A trace of these addresses; answers of others are ignored.
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        Self { answers: addresses.into_iter().map(|address| (address, Vec::new())).collect() }
+        let answers: BTreeMap<_, _> = addresses.into_iter().map(|address| (address, Vec::new())).collect();
+        let answered = answers.keys().map(|address| (*address, Vec::new())).collect();
+        Self { answers, rounds: Vec::new(), answered }
+    }
+
+    /// Takes down that a round of probes is sent; gives the sequence number its probes carry.
+    pub fn round(&mut self, at: Instant) -> u16 {
+        self.rounds.push(at);
+        sequence_of(self.rounds.len() - 1)
+    }
+
+    /// Takes down that the latest round with this sequence number was answered for `address`.
+    pub fn answered(&mut self, address: IpAddr, sequence: u16) {
+        let Some(latest) = self.rounds.len().checked_sub(1) else { return };
+        let back = usize::from(sequence_of(latest).wrapping_sub(sequence));
+        if let (Some(round), Some(answered)) = (latest.checked_sub(back), self.answered.get_mut(&address)) {
+            answered.resize(answered.len().max(round + 1), false);
+            if let Some(answered) = answered.get_mut(round) {
+                *answered = true;
+            }
+        }
+    }
+
+    /// What became of the probes of `address` that were sent from `since` to `until`; ask some time later, for answers
+    /// take their time.
+    pub fn probes(&self, address: IpAddr, since: Instant, until: Instant) -> Probes {
+        let first = self.rounds.partition_point(|at| *at < since);
+        let end = self.rounds.partition_point(|at| *at <= until);
+        let answered = self.answered.get(&address).map_or(&[][..], Vec::as_slice);
+        let lost = (first..end).filter(|round| !answered.get(*round).copied().unwrap_or(false)).count();
+        Probes { sent: end - first, lost }
+    }
+
+    /// How often from `since` to `until` another box than before began to answer for `address`, `home` itself left out:
+    /// each is a takeover.
+    pub fn takeovers(&self, address: IpAddr, home: usize, since: Instant, until: Instant) -> usize {
+        let answers = self.answers.get(&address).map_or(&[][..], Vec::as_slice);
+        let within = answers.iter().filter(|answer| answer.at >= since && answer.at <= until);
+        let mut before = Some(home);
+        let mut count = 0;
+        for answer in within {
+            count += usize::from(answer.from != before && answer.from != Some(home));
+            before = answer.from;
+        }
+        count
+    }
+
+    /// When anybody but `not` first answered for `address` after `since`.
+    pub fn first_other(&self, address: IpAddr, not: usize, since: Instant) -> Option<Instant> {
+        let answers = self.answers.get(&address)?;
+        let from = answers.partition_point(|answer| answer.at < since);
+        answers.iter().skip(from).find(|answer| answer.from.is_some_and(|box_| box_ != not)).map(|answer| answer.at)
     }
 
     /// Takes down one answer.
@@ -75,6 +139,11 @@ impl Trace {
         let last = self.answers.get(&address)?.last()?;
         (now.saturating_duration_since(last.at) <= age).then_some(*last)
     }
+}
+
+/// The sequence number of a round: its number's lower 16 bits.
+fn sequence_of(round: usize) -> u16 {
+    (round & 0xffff) as u16
 }
 
 #[cfg(test)]
@@ -119,6 +188,33 @@ mod tests {
         let seen = trace.seen(ADDRESS, zero + Duration::from_millis(5), zero + Duration::from_millis(50));
         assert_eq!(seen.answered_by, BTreeSet::from([0, 1]));
         assert_eq!((seen.strangers, seen.last), (1, None));
+    }
+
+    #[test]
+    fn a_probe_is_lost_unless_its_own_round_was_answered() {
+        let zero = Instant::now();
+        let at = |ms: u64| zero + Duration::from_millis(ms);
+        let mut trace = Trace::new([ADDRESS]);
+        // Beyond the wrap of the sequence number.
+        for ms in 0..70_000 {
+            let sequence = trace.round(at(ms));
+            if !(69_000..69_010).contains(&ms) && ms != 5 {
+                trace.answered(ADDRESS, sequence);
+            }
+        }
+        let probes = |since, until| trace.probes(ADDRESS, at(since), at(until));
+        assert_eq!(probes(0, 100), Probes { sent: 101, lost: 1 });
+        assert_eq!(probes(6, 60_000), Probes { sent: 59_995, lost: 0 });
+        assert_eq!(probes(68_999, 69_010), Probes { sent: 12, lost: 10 });
+    }
+
+    #[test]
+    fn a_takeover_is_counted_once_and_the_way_home_is_none() {
+        let (trace, zero) = trace(&[(0, 0), (10, 1), (20, 1), (30, 0), (40, 1), (50, 2), (60, 0)]);
+        let at = |ms: u64| zero + Duration::from_millis(ms);
+        assert_eq!(trace.takeovers(ADDRESS, 0, at(0), at(100)), 3);
+        assert_eq!(trace.takeovers(ADDRESS, 0, at(55), at(100)), 0);
+        assert_eq!(trace.first_other(ADDRESS, 0, at(25)), Some(at(40)));
     }
 
     #[test]
