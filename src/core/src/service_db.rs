@@ -51,6 +51,11 @@ impl ServiceDb {
         self.homes.get(&address).copied()
     }
 
+    /// When an address was last at home, be it that its time ran out since.
+    pub(crate) fn last_home(&self, address: ServiceAddress) -> Option<Instant> {
+        self.homes.get(&address).map(|home| home.last_home).or_else(|| self.expired.get(&address).copied())
+    }
+
     /// All preferred addresses.
     pub(crate) fn homes(&self) -> impl Iterator<Item = (ServiceAddress, Home)> + '_ {
         self.homes.iter().map(|(address, home)| (*address, *home))
@@ -99,9 +104,12 @@ impl ServiceDb {
             (home.last_home, home.sure) = (last_home, true);
             return true;
         }
-        if self.has_run_out(last_home, now)
-            || self.expired.get(&address).is_some_and(|known| last_home <= *known + self.tolerance)
-        {
+        if self.has_run_out(last_home, now) && !self.homes.contains_key(&address) {
+            let known = self.expired.entry(address).or_insert(last_home);
+            *known = (*known).max(last_home);
+            return true;
+        }
+        if self.expired.get(&address).is_some_and(|known| last_home <= *known + self.tolerance) {
             return true;
         }
         let full = self.full();

@@ -23,6 +23,8 @@ fn a_seed_gives_the_same_history_to_the_last_line() {
 #[test]
 fn histories_that_once_broke_a_promise_keep_it_now() {
     let found = [
+        (127205, "a loser's claim was over before its entry was known again: the winner announces when it is known"),
+        (130129, "only the unwell owner of an orphan knew its age, and did not tell a newcomer"),
         (1153, "two boxes on one network with 15 % loss took each other for dead: silent boxes are probed"),
         (1143, "a leader's last order was unknown to the next: all remember the orders they hear"),
         (2871, "two boxes settled in the same moment and both gave orders: a new leader lets them show"),

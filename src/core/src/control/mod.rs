@@ -75,6 +75,8 @@ pub(crate) struct Control {
     /// No unserved address is assigned before: orders of a predecessor that lives may still be on their way.
     may_assign_from: Instant,
     plans: BTreeMap<ServiceAddress, Plan>,
+    /// Boxes that an address is on its way from, in this pass.
+    moving_from: BTreeSet<IdAddress>,
     timeout: Option<Instant>,
 }
 
@@ -87,7 +89,13 @@ impl Control {
     /// The memory of a box that begins to lead, with its first pass number; `grace` is how long to let a living
     /// predecessor's last orders show.
     pub(crate) fn new(pass: PassNumber, now: Instant, grace: Duration) -> Self {
-        Self { pass, may_assign_from: now + grace, plans: BTreeMap::new(), timeout: Some(now) }
+        Self {
+            pass,
+            may_assign_from: now + grace,
+            plans: BTreeMap::new(),
+            moving_from: BTreeSet::new(),
+            timeout: Some(now),
+        }
     }
 
     /// The number of the last pass (G-5).
@@ -131,15 +139,14 @@ impl Control {
         let table = situation.table;
         self.plans.retain(|address, _| table.contains_key(address));
         self.count_addresses(situation);
-        let mut moving_from: BTreeSet<IdAddress> =
-            self.plans.values().filter_map(|plan| plan.motion.and_then(|motion| motion.from)).collect();
+        self.moving_from = self.plans.values().filter_map(|plan| plan.motion.and_then(|motion| motion.from)).collect();
         let mut decisions = Vec::new();
         for (address, row) in table {
             if !self.plans.contains_key(address) && at_rest(row, situation) {
                 continue;
             }
             let mut plan = self.plans.remove(address).unwrap_or_default();
-            self.decide(*address, row, &mut plan, situation, &mut moving_from, &mut decisions);
+            self.decide(*address, row, &mut plan, situation, &mut decisions);
             if plan != Plan::default() {
                 self.plans.insert(*address, plan);
             }
@@ -172,7 +179,6 @@ impl Control {
         row: &TableRow,
         plan: &mut Plan,
         situation: &mut Situation<'_>,
-        moving_from: &mut BTreeSet<IdAddress>,
         decisions: &mut Vec<Decision>,
     ) {
         plan.observe(row, situation);
@@ -208,7 +214,7 @@ impl Control {
         } else if held.len() > 1 {
             self.resolve(address, row, plan, [&online, &acquiring], situation, decisions);
         } else if let Some(holder) = online.first() {
-            self.served(address, row, *holder, plan, situation, moving_from, decisions);
+            self.served(address, row, *holder, plan, situation, decisions);
         } else if acquiring.is_empty() && !releasing {
             self.unserved(address, row, plan, situation, decisions);
         }
@@ -267,7 +273,6 @@ impl Control {
         holder: IdAddress,
         plan: &mut Plan,
         situation: &mut Situation<'_>,
-        moving_from: &mut BTreeSet<IdAddress>,
         decisions: &mut Vec<Decision>,
     ) {
         plan.at_rest(holder);
@@ -278,12 +283,12 @@ impl Control {
             plan.motion = (!over).then_some(motion);
         }
         // One at a time: the next leaves when the one before it is served elsewhere (G-59).
-        if plan.motion.is_none() && situation.draining(holder) && !moving_from.contains(&holder) {
+        if plan.motion.is_none() && situation.draining(holder) && !self.moving_from.contains(&holder) {
             let may = |id| id != holder && !plan.barred(situation.candidate(id), situation.now);
             let to = assignment::choose(address, row.preferred, &situation.candidates, self.rule(situation), may);
             if to.is_some() && situation.complete {
                 plan.motion = Some(Motion { from: Some(holder), to, reason: Reason::Operator });
-                moving_from.insert(holder);
+                self.moving_from.insert(holder);
             }
         }
         if let Some(motion) = plan.motion {

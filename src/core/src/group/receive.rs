@@ -152,8 +152,8 @@ impl Group {
         }
         let after = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
         self.claims_changed(&before, &after, now);
-        if known.is_some_and(|known| version > known.next()) {
-            // What it claimed in the versions that were lost on the way nobody can tell.
+        if known.is_none_or(|known| version > known.next()) {
+            // What it claimed in versions that did not reach us nobody can tell.
             self.announce_everything(now);
         }
         self.take_preferred_of(sender, now);

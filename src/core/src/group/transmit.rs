@@ -173,7 +173,10 @@ impl Group {
             preferred: home.preferred,
             age: Duration::ZERO,
         };
-        let orphans = away.map(orphan);
+        // Of its own, while it is not well, it knows best itself.
+        let own: Vec<_> = if self.is_home(me) { Vec::new() } else { self.preferred() };
+        let own = own.into_iter().map(|address| Row::Orphan { address, preferred: me, age: Duration::ZERO });
+        let orphans = away.map(orphan).chain(own);
         let claims = self.own_claims().map(|(address, claim)| Row::Claim(address, claim));
         let rows: Vec<_> = self.preferred().into_iter().map(Row::Preferred).chain(claims).chain(orphans).collect();
         if rows != self.rows {
@@ -216,7 +219,7 @@ impl Group {
         match row {
             Row::Orphan { address, preferred, .. } => {
                 let seen = self.seen_home(preferred, now);
-                let last_home = self.services.home(address).map(|home| home.last_home);
+                let last_home = self.services.last_home(address);
                 let age = seen.max(last_home).map_or(Duration::ZERO, |at| now.since(at));
                 Row::Orphan { address, preferred, age }
             }

@@ -3,13 +3,13 @@
 //! An event queue drives it; nothing else moves. The same scenario gives the same history to the last event.
 
 use crate::invariants::{self, Violation};
-use crate::kernel::{Job, Kernel, Work};
+use crate::kernel::Kernel;
 use crate::network::Network;
 use crate::random::Random;
 use crate::scenario::{Fault, MS, Micros, Scenario, Scripts};
 use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, ServiceAddress, TestName};
 use rais_core::info_message::{Body, Message};
-use rais_core::io::{Action, Command, Input};
+use rais_core::io::{Command, Input};
 use rais_core::mutation::Mutation;
 use rais_core::node::Node;
 use rais_core::params::{BoxParams, Control, GroupParams, TestParams};
@@ -23,8 +23,6 @@ use std::time::Duration;
 
 /// Most messages that wait in a frozen daemon's socket.
 const SOCKET_BUFFER: usize = 400;
-/// How long netlink takes.
-const NETLINK: Micros = 300;
 
 /// The id address of the box with this index.
 #[must_use]
@@ -40,6 +38,9 @@ pub fn address_of(index: usize) -> ServiceAddress {
         _ => IpAddr::V4(Ipv4Addr::new(10, 9, 0, index as u8 + 1)),
     })
 }
+
+mod edge;
+mod faults;
 
 /// What is to happen.
 #[derive(Clone, Debug)]
@@ -161,32 +162,6 @@ struct Names {
     test: TestName,
     networks: Vec<InterfaceName>,
     lan: InterfaceName,
-}
-
-/// An action in a line, for people.
-fn line_of(action: &Action) -> String {
-    match action {
-        Action::Send { message: Message { sequence, body, .. }, .. } => match body {
-            Body::Info(info) => {
-                let status = &info.status;
-                let flags = [(!status.ok, " not-ok"), (status.quiesced, " quiesced"), (!status.settled, " unsettled")];
-                let flags: String = flags.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect();
-                let heard = info.heard.iter().map(|heard| format!("{}:{}", heard.id, heard.age.as_millis()));
-                let heard: Vec<_> = heard.collect();
-                let part = info.part.as_ref().map(|part| format!(" {:?}", part.rows)).unwrap_or_default();
-                format!("sends {sequence} info v{}{flags} heard {heard:?}{part}", info.entry_version)
-            }
-            Body::Acquire(order) => format!("sends {sequence} ACQUIRE {order:?}"),
-            Body::Release(order) => format!("sends {sequence} RELEASE {order:?}"),
-            Body::Leave => format!("sends {sequence} leave"),
-            Body::Ask(whom) => format!("sends {sequence} ask {whom}"),
-        },
-        Action::Acquire { address, .. } => format!("acquire {address}"),
-        Action::Release { address, .. } => format!("release {address}"),
-        other => format!("{other:?}").replace("group: GroupName(\"group\"), ", ""),
-    }
-    .replace("ServiceAddress", "")
-    .replace("IdAddress", "")
 }
 
 fn name<T: std::str::FromStr>(text: &str) -> T
@@ -458,269 +433,10 @@ impl World {
         }
     }
 
-    fn act(&mut self, index: usize, action: Action, ordered: Option<(IdAddress, ServiceAddress)>) {
-        if self.trace.is_some() {
-            let line = line_of(&action);
-            self.note(|| format!("  box {}: {line}", index + 1));
-        }
-        match action {
-            Action::Send { message, .. } => self.send(index, message),
-            Action::Acquire { ticket, address, .. } => {
-                self.judge(|world| invariants::quiesced::takes_nothing(world, index, address));
-                self.judge(|world| invariants::one_leader::was_obeyed(world, index, address, ordered));
-                self.queue_job(index, address, Job { work: Work::Acquire, ticket });
-            }
-            Action::Release { ticket, address, .. } => {
-                self.queue_job(index, address, Job { work: Work::Release, ticket });
-            }
-            Action::Announce { addresses, .. } => {
-                for address in addresses {
-                    self.clients.insert(address, index);
-                }
-            }
-            Action::Renew { addresses, .. } => {
-                let until = self.now + self.scenario.lease;
-                for address in addresses {
-                    self.boxes[index].kernel.renew(address, self.now, until);
-                }
-            }
-            Action::Test { .. } => {
-                let life = self.boxes[index].life;
-                self.at(self.now + MS, Event::Tested { at: index, life });
-            }
-            Action::Stopped => {
-                self.judge(|world| invariants::clean_stop::left_nothing(world, index));
-                let restart = self.boxes[index].restart_when_stopped;
-                self.down(index);
-                if restart {
-                    self.at(self.now + MS, Event::Start(index));
-                }
-            }
-            Action::Sample { .. } | Action::Notify(_) | Action::Answer(_) => {}
-        }
-    }
-
-    fn send(&mut self, from: usize, message: Message) {
-        self.messages_sent += 1;
-        if !matches!(message.body, Body::Info(_)) {
-            self.orders_sent += 1;
-        }
-        let message = Rc::new(message);
-        for to in (0..self.boxes.len()).filter(|to| *to != from) {
-            for network in 0..self.scenario.networks {
-                for delay in self.network.deliveries(from, to, network, &mut self.random).into_iter().flatten() {
-                    let message = Rc::clone(&message);
-                    self.at(self.now + delay, Event::Deliver { to, network, message });
-                }
-            }
-        }
-    }
-
-    fn deliver(&mut self, to: usize, network: usize, message: &Message) {
-        let interface = self.names.networks[network].clone();
-        let group = self.names.group.clone();
-        self.handle(to, Input::Received { group, interface, message: message.clone() });
-    }
-
-    fn queue_job(&mut self, index: usize, address: ServiceAddress, job: Job) {
-        let jobs = self.boxes[index].kernel.jobs.entry(address).or_default();
-        jobs.push_back(job);
-        if jobs.len() == 1 {
-            self.begin_job(index, address, job);
-        }
-    }
-
-    fn begin_job(&mut self, index: usize, address: ServiceAddress, job: Job) {
-        let life = self.boxes[index].life;
-        let wait = match (job.work, self.boxes[index].scripts) {
-            (Work::Acquire, _) => NETLINK,
-            (Work::Release, Scripts::Take(time)) => time + NETLINK,
-            (Work::Release, Scripts::Fail) => NETLINK,
-        };
-        let done = job.work == Work::Release;
-        self.at(self.now + wait, Event::Step { at: index, life, address, ticket: job.ticket, done });
-    }
-
-    /// A job gets on: an acquire first configures the address, then runs the script; a release is done in one.
-    fn step(&mut self, index: usize, life: u32, address: ServiceAddress, ticket: Ticket, done: bool) {
-        let current = self.boxes[index].kernel.jobs.get(&address).and_then(|jobs| jobs.front()).copied();
-        let Some(job) = current.filter(|job| job.ticket == ticket && life == self.boxes[index].life) else { return };
-        if !done {
-            self.boxes[index].kernel.add(address, self.now + self.scenario.lease);
-            self.moved(index, address, "configures");
-            self.judge(|world| invariants::one_server::of(world, address));
-            let time = if let Scripts::Take(time) = self.boxes[index].scripts { time } else { MS };
-            return self.at(self.now + time, Event::Step { at: index, life, address, ticket, done: true });
-        }
-        let failed = job.work == Work::Acquire && self.boxes[index].scripts == Scripts::Fail;
-        if failed || job.work == Work::Release {
-            self.boxes[index].kernel.remove(address);
-            self.moved(index, address, "removes");
-        }
-        let jobs = self.boxes[index].kernel.jobs.entry(address).or_default();
-        jobs.pop_front();
-        if let Some(next) = jobs.front().copied() {
-            self.begin_job(index, address, next);
-        }
-        let result = if failed { Err(String::from("exit status 1")) } else { Ok(()) };
-        self.handle(index, Input::Finished { ticket, result });
-    }
-
-    fn moved(&mut self, index: usize, address: ServiceAddress, how: &str) {
-        self.moves += 1;
-        self.note(|| format!("  box {} {how} {address}", index + 1));
-        self.judge(|world| invariants::no_spurious_moves::when_mild(world, address));
-    }
-
     /// Two boxes may hold an address now: a fault keeps them from knowing, or did until a moment ago.
     #[must_use]
     pub fn excused(&self) -> bool {
         self.blinding > 0 || self.now < self.excused_until
-    }
-
-    /// Until two beats and one release from now it is excused if an address is served twice (S-1).
-    fn excuse(&mut self, longer: Micros) {
-        let slow = |episode: &crate::scenario::Episode| match episode.fault {
-            Fault::Scripts(_, Scripts::Take(time)) => time,
-            _ => 0,
-        };
-        // An acquire that runs ends before the release begins.
-        let release = 2 * self.scenario.episodes.iter().map(slow).max().unwrap_or(0) + self.scenario.action();
-        self.excused_until = self.excused_until.max(self.now + longer + 2 * self.scenario.beat + release + 5 * MS);
-        self.at(self.excused_until, Event::LookForDuplicates);
-    }
-
-    /// Whoever was about to clear up after a fault may be gone: the next one needs the dead interval to know.
-    fn prolong_excuse(&mut self) {
-        if self.excused() {
-            self.excuse(self.scenario.dead_after);
-        }
-    }
-
-    fn see_who_is_away(&mut self) {
-        for index in 0..self.boxes.len() {
-            let a_box = &mut self.boxes[index];
-            let home = a_box.node.is_some() && !a_box.stopping && a_box.well && a_box.carrier;
-            if home {
-                a_box.away_since = None;
-            } else if a_box.away_since.is_none() {
-                a_box.away_since = Some(self.now);
-                if let Some(timeout) = self.scenario.orphan_timeout {
-                    // A test takes two runs to fail.
-                    let by = self.now + timeout + self.scenario.bound() + 250 * MS;
-                    self.at(by, Event::LookForOrphan(index, self.now));
-                }
-            }
-        }
-    }
-
-    fn begin(&mut self, episode: usize) {
-        let fault = self.scenario.episodes[episode].fault.clone();
-        self.note(|| format!("{fault:?} begins"));
-        if fault.blinds() {
-            self.blinding += 1;
-        }
-        self.network.begin(&fault);
-        match fault {
-            Fault::PowerCut(index) => {
-                self.boxes[index].kernel.clear();
-                self.down(index);
-                self.prolong_excuse();
-            }
-            Fault::Kill(index) => {
-                self.down(index);
-                self.excuse(self.scenario.lease);
-            }
-            Fault::Freeze(index) if self.boxes[index].node.is_some() => self.boxes[index].frozen = true,
-            Fault::Stop(index) if !self.boxes[index].frozen => {
-                self.boxes[index].stopping = self.boxes[index].node.is_some();
-                self.prolong_excuse();
-                self.handle(index, Input::Stop);
-            }
-            Fault::Test(index) => self.boxes[index].well = false,
-            Fault::Carrier(index) => self.set_carrier(index, false),
-            Fault::Quiesce(index) => self.quiesce(index, true, |group| Command::Quiesce { group }),
-            Fault::Drain(index) => self.quiesce(index, true, |group| Command::Drain { group }),
-            Fault::Scripts(index, scripts) => self.boxes[index].scripts = scripts,
-            Fault::Move(host, address) => self.ask_leader(|group| Command::Acquire {
-                group,
-                address: address_of(address),
-                host: Some(id_of(host)),
-            }),
-            Fault::Release(address) => {
-                self.ask_leader(|group| Command::Release { group, address: address_of(address) });
-            }
-            _ => {}
-        }
-        self.see_who_is_away();
-    }
-
-    fn end(&mut self, episode: usize) {
-        let fault = self.scenario.episodes[episode].fault.clone();
-        self.note(|| format!("{fault:?} ends"));
-        self.network.end(&fault);
-        if fault.blinds() {
-            self.blinding -= 1;
-            self.excuse(0);
-        }
-        match fault {
-            Fault::PowerCut(index) | Fault::Kill(index) | Fault::Stop(index) => self.start(index),
-            Fault::Freeze(index) => {
-                if std::mem::take(&mut self.boxes[index].frozen) {
-                    for event in std::mem::take(&mut self.boxes[index].backlog) {
-                        self.happen(event);
-                    }
-                    match self.boxes[index].asked.take() {
-                        Some(Command::Unquiesce { .. }) => {
-                            self.quiesce(index, false, |group| Command::Unquiesce { group });
-                        }
-                        Some(Command::Drain { .. }) => self.quiesce(index, true, |group| Command::Drain { group }),
-                        Some(_) => self.quiesce(index, true, |group| Command::Quiesce { group }),
-                        None => {}
-                    }
-                    // The kernel's news of the link waited in another socket.
-                    self.set_carrier(index, self.boxes[index].carrier);
-                }
-            }
-            Fault::Test(index) => self.boxes[index].well = true,
-            Fault::Carrier(index) => self.set_carrier(index, true),
-            Fault::Quiesce(index) | Fault::Drain(index) => {
-                self.quiesce(index, false, |group| Command::Unquiesce { group });
-            }
-            Fault::Scripts(index, _) => {
-                self.boxes[index].scripts = Scripts::Take(self.scenario.boxes[index].script);
-            }
-            _ => {}
-        }
-        self.see_who_is_away();
-    }
-
-    fn set_carrier(&mut self, index: usize, up: bool) {
-        self.boxes[index].carrier = up;
-        if !self.boxes[index].frozen {
-            self.handle(index, Input::Carrier { interface: self.names.lan.clone(), up });
-        }
-    }
-
-    fn quiesce(&mut self, index: usize, quiesced: bool, command: impl Fn(Option<GroupName>) -> Command) {
-        let a_box = &mut self.boxes[index];
-        if a_box.node.is_none() {
-            return;
-        }
-        if a_box.frozen {
-            a_box.asked = Some(command(None));
-            return;
-        }
-        a_box.quiesced &= quiesced;
-        self.handle(index, Input::Command(command(None)));
-        self.boxes[index].quiesced = quiesced;
-    }
-
-    fn ask_leader(&mut self, command: impl Fn(GroupName) -> Command) {
-        let leads = |index: &usize| self.leader_seen_by(*index) == Some(id_of(*index)) && !self.boxes[*index].frozen;
-        if let Some(leader) = (0..self.boxes.len()).find(leads) {
-            self.handle(leader, Input::Command(command(self.names.group.clone())));
-        }
     }
 
     /// Who leads, as a box sees it; `None`: it does not run, or knows none.

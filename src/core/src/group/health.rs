@@ -1,0 +1,150 @@
+//! Who is well: this box, by its tests, carrier and operator, and the others, by what is heard of them; and so how long
+//! each address has been away from its home.
+
+use super::{Fitness, Group};
+use crate::address::{IdAddress, ServiceAddress};
+use crate::host_db::Host;
+use crate::io::Action;
+use crate::mutation::Mutation;
+use crate::notification::{HostState, Notification, Reason};
+use crate::outbox::Outbox;
+use crate::service_db::Home;
+use crate::time::Instant;
+use alloc::vec::Vec;
+
+impl Group {
+    /// Changes the fitness by `change`, and does what follows: a box that is no longer ok releases everything (G-11).
+    pub(super) fn become_fit(&mut self, now: Instant, out: &mut Outbox, change: impl FnOnce(&mut Fitness)) {
+        let (before, state) = (self.fitness, self.own_state());
+        change(&mut self.fitness);
+        if self.fitness == before {
+            return;
+        }
+        let figures_only = Fitness { load: before.load, capacity: before.capacity, ..self.fitness } == before;
+        if figures_only {
+            return out.changed();
+        }
+        self.healthy_since = if self.available() { self.healthy_since.or(Some(now)) } else { None };
+        self.status_changed(out);
+        self.entry_stale = true;
+        if self.own_state() != state {
+            self.own_transitions = self.own_transitions.saturating_add(1);
+            self.own_last_change = now;
+            if self.ok() {
+                self.own_preferred(now);
+                self.table_stale = true;
+            } else {
+                // The countdown of its addresses begins now, not when they were last looked at.
+                let before_this = core::mem::replace(&mut self.fitness, before);
+                self.see_who_is_home(now);
+                self.fitness = before_this;
+            }
+            self.notify_host_state(self.params.id, self.own_state(), out);
+        }
+        if !self.ok() {
+            self.release_all(Reason::Test, now, out);
+        }
+    }
+
+    /// The linked tests pass, or not (G-11).
+    pub(crate) fn tests_pass(&mut self, pass: bool, now: Instant, out: &mut Outbox) {
+        self.become_fit(now, out, |fitness| fitness.tests_pass = pass);
+    }
+
+    /// The service interface has a carrier, or not.
+    pub(crate) fn carrier(&mut self, up: bool, now: Instant, out: &mut Outbox) {
+        self.become_fit(now, out, |fitness| fitness.carrier = up);
+    }
+
+    /// Load and capacity of the linked load object.
+    pub(crate) fn loaded(&mut self, (load, capacity): (u32, u32), now: Instant, out: &mut Outbox) {
+        self.become_fit(now, out, |fitness| (fitness.load, fitness.capacity) = (load, capacity));
+    }
+
+    /// An operator quiesces, drains (which quiesces too, G-59), or undoes both.
+    pub(crate) fn quiesce(&mut self, quiesced: bool, draining: bool, now: Instant, out: &mut Outbox) {
+        self.become_fit(now, out, |fitness| (fitness.quiesced, fitness.draining) = (quiesced, draining));
+    }
+
+    /// Drops who was silent for the dead interval (G-50).
+    pub(super) fn expire_hosts(&mut self, now: Instant, out: &mut Outbox) {
+        if self.identity.planted.is(Mutation::NeverExpire) {
+            return;
+        }
+        if self.hosts.timeout(self.params.dead_after).is_none_or(|timeout| now < timeout) {
+            return;
+        }
+        let silent = |host: &Host| now >= host.expires(self.params.dead_after);
+        let dead: Vec<_> = self.hosts.live().filter(|(_, host)| silent(host)).map(|(id, _)| id).collect();
+        for id in dead {
+            self.host_becomes(id, HostState::Dead, now, out);
+        }
+    }
+
+    /// Takes in another box's state, and tells people.
+    pub(super) fn host_becomes(&mut self, id: IdAddress, state: HostState, now: Instant, out: &mut Outbox) {
+        if self.hosts.host(id).is_none_or(|host| host.state == state) {
+            return;
+        }
+        self.see_who_is_home(now);
+        let Some(host) = self.hosts.host(id) else { return };
+        let was_live = host.live();
+        let claims = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
+        if let Some(host) = self.hosts.host_mut(id) {
+            host.become_state(state, now);
+        }
+        if self.is_home(id) {
+            self.take_preferred_of(id, now);
+        }
+        if was_live && matches!(state, HostState::Dead | HostState::Left) {
+            self.claims_changed(&claims, &[], now);
+        } else if !was_live {
+            // Where it was, it may have served what we serve, and clients may have learnt it.
+            self.announce_everything(now);
+        }
+        self.touch_table();
+        out.changed();
+        self.notify_host_state(id, state, out);
+    }
+
+    pub(super) fn notify_host_state(&self, host: IdAddress, state: HostState, out: &mut Outbox) {
+        out.push(Action::Notify(Notification::HostStateChange { group: self.name.clone(), host, state }));
+    }
+
+    /// A box whose preferred address could be served by it at this moment, so that no countdown runs.
+    pub(super) fn is_home(&self, id: IdAddress) -> bool {
+        if id == self.params.id {
+            return self.ok() && self.stage.speaks();
+        }
+        self.hosts.host(id).is_some_and(|host| matches!(host.state, HostState::Up | HostState::Quiesced))
+    }
+
+    /// Notes for every address whose preferred box is well that it was home until now (G-22).
+    pub(super) fn see_who_is_home(&mut self, now: Instant) {
+        if self.params.orphan_timeout.is_none() {
+            return;
+        }
+        let seen = |(address, home): (ServiceAddress, Home)| Some((address, self.seen_home(home.preferred, now)?));
+        let home: Vec<_> = self.services.homes().filter_map(seen).collect();
+        for (address, at) in home {
+            self.services.at_home(address, at);
+        }
+    }
+
+    /// When a box was last known to be well, if it is held to be.
+    pub(super) fn seen_home(&self, id: IdAddress, now: Instant) -> Option<Instant> {
+        self.is_home(id).then(|| self.hosts.host(id).map_or(now, |host| host.vouched(now)))
+    }
+
+    pub(super) fn expire_orphans(&mut self, now: Instant, out: &mut Outbox) {
+        if self.services.timeout().is_none_or(|timeout| now < timeout) {
+            return;
+        }
+        self.see_who_is_home(now);
+        for address in self.services.expire(now) {
+            out.push(Action::Notify(Notification::OrphanExpired { group: self.name.clone(), address }));
+            self.release(address, Reason::Expired, now, out);
+            self.touch_table();
+        }
+    }
+}
