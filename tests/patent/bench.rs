@@ -337,11 +337,10 @@ pub(crate) fn releases(actions: &[Action]) -> Vec<(Ticket, ServiceAddress)> {
 
 /// The messages sent among these.
 pub(crate) fn sent(actions: &[Action]) -> Vec<&Message> {
-    let send = |action| match action {
-        &Action::Send { ref message, .. } => Some(message),
-        _ => None,
-    };
-    actions.iter().filter_map(send).collect()
+    actions
+        .iter()
+        .filter_map(|action| if let Action::Send { message, .. } = action { Some(message) } else { None })
+        .collect()
 }
 
 /// The info messages among these.
