@@ -163,7 +163,7 @@ fn licences(_: &Args) -> Result<Outcome> {
 }
 
 fn no_std(_: &Args) -> Result<Outcome> {
-    run_command(cargo::command().args(["build", "--package", "rais-core-no-std"]))
+    run_command(cargo::command().args(["build", "--package", "rais-core-no-std", "--profile", "no-std"]))
 }
 
 fn lints(_: &Args) -> Result<Outcome> {
@@ -182,7 +182,7 @@ fn tests(_: &Args) -> Result<Outcome> {
 fn simulation(args: &Args) -> Result<Outcome> {
     let histories = if args.quick { HISTORIES / 10 } else { HISTORIES };
     let histories = histories.to_string();
-    run_command(ourselves()?.args(["sim", "--histories", &histories]))?;
+    run_command(ourselves()?.args(["sim", "--seeds", &histories]))?;
     Ok(Outcome::Passed(format!("{histories} histories")))
 }
 
