@@ -198,7 +198,11 @@ impl Bench {
     /// Lets time pass: peers beat, and the node is called when it asks to be.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
+        let mut calls = 0;
         loop {
+            // A node that asks to be called for nothing, again and again, would hang the test.
+            calls += 1;
+            assert!(calls < 1_000 + time.as_millis(), "the node does not come to rest");
             let beats = self.peers.values().filter(|peer| !peer.silent).map(|peer| peer.next_beat.max(self.now));
             let next = beats.chain(self.node.poll_timeout().map(|due| due.max(self.now))).min();
             let Some(next) = next.filter(|next| *next <= end) else { break };
@@ -337,10 +341,20 @@ pub(crate) fn releases(actions: &[Action]) -> Vec<(Ticket, ServiceAddress)> {
 
 /// The messages sent among these.
 pub(crate) fn sent(actions: &[Action]) -> Vec<&Message> {
+<<<<<<< HEAD
     actions
         .iter()
         .filter_map(|action| if let Action::Send { message, .. } = action { Some(message) } else { None })
         .collect()
+=======
+    fn send(action: &Action) -> Option<&Message> {
+        match action {
+            Action::Send { message, .. } => Some(message),
+            _ => None,
+        }
+    }
+    actions.iter().filter_map(send).collect()
+>>>>>>> journal
 }
 
 /// The info messages among these.

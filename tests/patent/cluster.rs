@@ -61,8 +61,11 @@ impl Cluster {
     /// Lets time pass.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
+        let mut calls = 0;
         while let Some(due) = self.nodes.values().filter_map(Node::poll_timeout).min().filter(|due| *due <= end) {
             self.now = self.now.max(due);
+            calls += 1;
+            assert!(calls < 1_000 + time.as_millis(), "the nodes do not come to rest");
             for node in self.nodes.values_mut() {
                 if node.poll_timeout().is_some_and(|due| due <= self.now) {
                     node.handle(self.now, Input::Tick);

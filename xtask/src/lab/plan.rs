@@ -105,11 +105,11 @@ impl Timing {
             },
             Mode::Machines => Self {
                 beat: ms(100),
-                dead_after: ms(600),
+                dead_after: ms(1000),
                 lease: ms(3000),
                 probe_every: ms(10),
                 answer_within: ms(300),
-                loss_bound: ms(1200),
+                loss_bound: ms(1600),
                 stop_bound: ms(500),
                 move_bound: ms(500),
                 return_bound: ms(700),
