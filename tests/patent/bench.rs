@@ -341,12 +341,6 @@ pub(crate) fn releases(actions: &[Action]) -> Vec<(Ticket, ServiceAddress)> {
 
 /// The messages sent among these.
 pub(crate) fn sent(actions: &[Action]) -> Vec<&Message> {
-<<<<<<< HEAD
-    actions
-        .iter()
-        .filter_map(|action| if let Action::Send { message, .. } = action { Some(message) } else { None })
-        .collect()
-=======
     fn send(action: &Action) -> Option<&Message> {
         match action {
             Action::Send { message, .. } => Some(message),
@@ -354,7 +348,6 @@ pub(crate) fn sent(actions: &[Action]) -> Vec<&Message> {
         }
     }
     actions.iter().filter_map(send).collect()
->>>>>>> journal
 }
 
 /// The info messages among these.
