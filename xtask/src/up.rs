@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> Result<()> {
     // Outlives the lab: the keys are wanted before there is one, for the image trusts them.
     let keys = lab::directory()?;
     let tools = build(mode, args, keys.path())?;
-    go_first();
+    lab::go_first();
 
     let plan = Plan::new(mode, args.boxes);
     let what = if args.netns { "namespaces" } else { "virtual machines" };
@@ -91,14 +91,6 @@ fn build(mode: Mode, args: &Args, keys: &Path) -> Result<Tools> {
             Ok(Tools { firmware: Firmware::Image(image, args.boot), raisctl, signing })
         }
     }
-}
-
-/// A box has its processor for itself, so the lab goes before whatever else this machine does. Everything that is started
-/// from here on inherits it. Best effort: on a machine at rest it makes no difference.
-fn go_first() {
-    const NICENESS: i32 = -10;
-    // SAFETY: a plain system call about this process; failure changes nothing.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
 }
 
 /// From boxes that were just turned on to the end.

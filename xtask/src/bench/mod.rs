@@ -95,6 +95,7 @@ pub fn run(args: &Args) -> Result<()> {
     interrupt::catch()?;
     prerequisites::ensure(TOOLS)?;
     remove_stale()?;
+    lab::go_first();
     // Keys of this run alone.
     let keys = lab::directory()?;
     let kit = build(args.rounds, keys.path())?;

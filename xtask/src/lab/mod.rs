@@ -24,6 +24,7 @@ pub use network::{CONTROL, LAN, Network, directory, remove_stale};
 pub use nms::{MIB, Mibs, Trap};
 pub use plan::{BOXES, BoxPlan, HTTP, Mode, Plan};
 pub use prober::Prober;
+pub use process::go_first;
 pub use trace::Probes;
 
 use crate::interrupt::{self, wait_for};

@@ -86,6 +86,14 @@ impl Drop for Process {
     }
 }
 
+/// A box has its processor for itself, so the lab goes before whatever else this machine does. Everything that is started
+/// from here on inherits it. Best effort: on a machine at rest it makes no difference.
+pub fn go_first() {
+    const NICENESS: i32 = -10;
+    // SAFETY: a plain system call about this process; failure changes nothing.
+    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
+}
+
 /// The last lines of a file, indented; for error messages.
 pub fn tail(path: &Path, lines: usize) -> String {
     let text = std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
