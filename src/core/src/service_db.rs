@@ -26,6 +26,8 @@ pub(crate) struct ServiceDb {
     homes: BTreeMap<ServiceAddress, Home>,
     pool: BTreeSet<ServiceAddress>,
     orphan_timeout: Option<Duration>,
+    /// No home is away for longer than since then. Homes grow younger by themselves, so it is seldom looked for anew.
+    earliest: Option<Instant>,
     /// Sightings told second-hand differ by the messages' travel time. One that is not later than what is known by more
     /// than this is no news: else two boxes would keep an orphan young by telling each other of it for ever.
     tolerance: Duration,
@@ -38,6 +40,7 @@ impl ServiceDb {
     pub(crate) fn configure(&mut self, pool: &[ServiceAddress], orphan_timeout: Option<Duration>, tolerance: Duration) {
         self.pool = pool.iter().copied().collect();
         self.orphan_timeout = orphan_timeout;
+        self.earliest = self.homes.values().map(|home| home.last_home).min();
         self.tolerance = tolerance;
     }
 
@@ -83,6 +86,7 @@ impl ServiceDb {
                 None => {
                     self.expired.remove(address);
                     self.homes.insert(*address, Home { preferred: owner, last_home: now, sure: home });
+                    self.note(now);
                 }
             }
         }
@@ -94,6 +98,8 @@ impl ServiceDb {
         if let Some(home) = self.homes.get_mut(&address) {
             home.last_home = if home.sure { home.last_home.max(at) } else { at };
             home.sure = true;
+            let last_home = home.last_home;
+            self.note(last_home);
         }
     }
 
@@ -102,6 +108,7 @@ impl ServiceDb {
         let last_home = now.before(age);
         if let Some(home) = self.homes.get_mut(&address).filter(|home| !home.sure) {
             (home.last_home, home.sure) = (last_home, true);
+            self.note(last_home);
             return true;
         }
         if self.has_run_out(last_home, now) && !self.homes.contains_key(&address) {
@@ -124,6 +131,7 @@ impl ServiceDb {
             None => {
                 self.expired.remove(&address);
                 self.homes.insert(address, Home { preferred, last_home, sure: true });
+                self.note(last_home);
                 true
             }
         }
@@ -157,16 +165,20 @@ impl ServiceDb {
             self.homes.remove(address);
             self.expired.insert(*address, home.last_home);
         }
+        self.earliest = self.homes.values().map(|home| home.last_home).min();
         while self.expired.len() > MAX_ADDRESSES {
             self.expired.pop_first();
         }
         over.into_iter().map(|(address, _)| address).filter(|address| !self.pool.contains(address)).collect()
     }
 
-    /// When the next countdown ends.
+    /// When to look for countdowns that ended; none ends before.
     pub(crate) fn timeout(&self) -> Option<Instant> {
-        let timeout = self.orphan_timeout?;
-        self.homes.values().map(|home| home.last_home + timeout).min()
+        Some(self.earliest? + self.orphan_timeout?)
+    }
+
+    fn note(&mut self, last_home: Instant) {
+        self.earliest = Some(self.earliest.map_or(last_home, |earliest| earliest.min(last_home)));
     }
 }
 

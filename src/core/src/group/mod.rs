@@ -60,6 +60,9 @@ struct Fitness {
     capacity: u32,
 }
 
+/// From so many addresses on, building the control table takes long enough to be spared.
+const LARGE_TABLE: usize = 256;
+
 /// What a command's pass number is compared with (G-5): the last one from that leader in that life for that address.
 type LastOrder = (IdAddress, Incarnation, PassNumber);
 
@@ -91,6 +94,7 @@ pub(crate) struct Group {
     last_pass: PassNumber,
     table: ControlTable,
     table_stale: bool,
+    last_rebuild: Instant,
     control_stale: bool,
     holdings: BTreeMap<ServiceAddress, Held>,
     last_orders: BTreeMap<ServiceAddress, LastOrder>,
@@ -135,6 +139,7 @@ impl Group {
             last_pass: PassNumber::default(),
             table: ControlTable::new(),
             table_stale: true,
+            last_rebuild: Instant::ZERO,
             control_stale: true,
             holdings: BTreeMap::new(),
             last_orders: BTreeMap::new(),
@@ -267,10 +272,10 @@ impl Group {
         // Orders to itself change the table; a handful of rounds is the most that can follow from each other.
         for _ in 0..4 {
             self.elect(now, out);
-            if self.table_stale {
+            if self.table_stale && now >= self.next_rebuild() {
                 self.rebuild_table(now, out);
             }
-            if !self.lead(now, out) {
+            if self.table_stale || !self.lead(now, out) {
                 break;
             }
         }
@@ -340,9 +345,14 @@ impl Group {
         out.push(Action::Notify(Notification::LeaderChange { group: self.name.clone(), leader }));
     }
 
+    /// When the table may be built anew. A large one changes by many actions that end one by one: it is not built for each.
+    fn next_rebuild(&self) -> Instant {
+        if self.table.len() < LARGE_TABLE { Instant::ZERO } else { self.last_rebuild + transmit::EXTRA_INTERVAL }
+    }
+
     /// Builds the control table anew from both databases (G-51).
     fn rebuild_table(&mut self, now: Instant, out: &mut Outbox) {
-        self.table_stale = false;
+        (self.table_stale, self.last_rebuild) = (false, now);
         let homes = self.services.homes().map(|(address, home)| (address, Some(home.preferred)));
         let pool = self.services.pool().filter(|address| self.services.home(*address).is_none());
         let own: Vec<_> = self.own_claims().collect();
@@ -366,6 +376,7 @@ impl Group {
         let hosts = hosts.filter(|_| !self.identity.planted.is(Mutation::NeverExpire));
         let speaks = self.stage.speaks().then(|| self.schedule.next());
         let timeouts = [
+            self.table_stale.then(|| self.next_rebuild()),
             speaks,
             self.next_probe(),
             settles,

@@ -106,7 +106,8 @@ impl Group {
         if !self.stage.speaks() {
             return;
         }
-        if self.entry_stale {
+        // What is to be said soon need not be put together more than once.
+        if self.entry_stale && !(self.schedule.urgent && now < self.schedule.next()) {
             self.renew_entry();
         }
         let beats = self.schedule.beats;

@@ -337,3 +337,17 @@ fn an_entry_of_many_addresses_is_sent_in_pieces_that_fit() {
     lab.run_until(ms(1400));
     assert!((0..=250).all(|n| lab.server(n) == Some(id(3))));
 }
+
+#[test]
+fn ten_thousand_addresses_move_when_their_box_dies() {
+    let octets = |n: u16| ServiceAddress(core::net::IpAddr::V4(core::net::Ipv4Addr::from(0x0a63_0000 + u32::from(n))));
+    let mut params = box_params(1, &[], &[]);
+    params.groups.get_mut(&group_name()).unwrap().preferred_addresses = (0..10_000).map(octets).collect();
+    let mut lab = Lab::of([params, box_params(2, &[], &[])]);
+    lab.run_until(secs(1));
+    let served = |lab: &Lab, n| lab.view(2).addresses.iter().filter(|row| row.server == Some(id(n))).count();
+    assert_eq!(served(&lab, 1), 10_000);
+    lab.nodes.remove(&1);
+    lab.run_until(secs(2));
+    assert_eq!(served(&lab, 2), 10_000);
+}
