@@ -59,6 +59,18 @@ pub fn tell(seed: u64, mutation: Option<Mutation>) -> String {
     for line in world.trace.iter().flatten() {
         let _ = writeln!(text, "{line}");
     }
+    let now = rais_core::time::Instant::ZERO;
+    for (index, node) in world.boxes.iter().enumerate().filter_map(|(index, a_box)| Some((index, a_box.node.as_ref()?)))
+    {
+        for group in node.view(now).groups {
+            let hosts: Vec<_> = group.hosts.iter().map(|host| format!("{} {}", host.id, host.state)).collect();
+            let _ = writeln!(text, "box {} sees leader {:?}, boxes {hosts:?}", index + 1, group.leader.map(|id| id.0));
+            for row in group.addresses {
+                let (server, preferred) = (row.server.map(|id| id.0), row.preferred.map(|id| id.0));
+                let _ = writeln!(text, "  {} {} at {server:?}, home {preferred:?}", row.address, row.state.as_str());
+            }
+        }
+    }
     let _ = match &world.violation {
         Some(violation) => writeln!(text, "{violation}\nto see it again: {}", replay_command(seed, mutation)),
         None => writeln!(text, "all promises kept"),

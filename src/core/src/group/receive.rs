@@ -70,6 +70,7 @@ impl Group {
         }
         let Info { status, entry_version, part, heard } = info;
         let unknown = !host.live();
+        let reachable = host.reachable(self.params.dead_after, now);
         if newest {
             let state = state_of(&status);
             if host.status.as_ref() != Some(&status) {
@@ -83,6 +84,7 @@ impl Group {
         let Some(host) = self.hosts.host_mut(sender) else { return };
         // Only now: until it was heard last the box was as it was before.
         host.heard = now;
+        self.control_stale |= reachable != host.reachable(self.params.dead_after, now);
         host.told_of(entry_version, now);
         match part {
             Some(part) => {
@@ -99,7 +101,6 @@ impl Group {
     }
 
     fn hear_of_others(&mut self, sender: IdAddress, heard: &[Heard], now: Instant) {
-        let dead_after = self.params.dead_after;
         for heard in heard {
             if heard.id != self.params.id {
                 let told_now = self.identity.planted.is(Mutation::DoubleCountAges);
@@ -108,9 +109,7 @@ impl Group {
             } else if heard.incarnation == self.identity.incarnation
                 && let Some(host) = self.hosts.host_mut(sender)
             {
-                let reachable = host.reachable(dead_after, now);
                 host.heard_us = host.heard_us.max(Some(now.before(heard.age)));
-                self.control_stale |= reachable != host.reachable(dead_after, now);
             }
         }
     }
