@@ -33,14 +33,19 @@ pub fn run_thread_first(priority: i32) -> Result<(), ProcessError> {
     Errno::result(result).map(drop).map_err(ProcessError::Priority)
 }
 
-/// Keeps every page of the process in memory, those of later allocations too.
+/// Keeps in memory what the process has now, its program with it, so that a takeover reads nothing from a disk; and of
+/// what it gets later every page once it is used. Not all of that at once: a thread's stack is 2 MiB, of which it uses
+/// some 20 KiB, and eight of them made up more than half of the daemon.
 ///
 /// # Errors
 /// [`ProcessError::Memory`] without the right to, or beyond `RLIMIT_MEMLOCK`.
 pub fn lock_memory() -> Result<(), ProcessError> {
-    // SAFETY: it takes no pointer and changes nothing but where pages may live.
-    let result = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) };
-    Errno::result(result).map(drop).map_err(ProcessError::Memory)
+    for flags in [libc::MCL_CURRENT, libc::MCL_FUTURE | libc::MCL_ONFAULT] {
+        // SAFETY: it takes no pointer and changes nothing but where pages may live.
+        let result = unsafe { libc::mlockall(flags) };
+        Errno::result(result).map_err(ProcessError::Memory)?;
+    }
+    Ok(())
 }
 
 /// Raises the soft limit of open files to the hard one and returns it.
