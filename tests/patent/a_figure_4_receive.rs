@@ -1,6 +1,6 @@
 //! A, figures 4A to 4D: the receive thread.
 
-use crate::bench::{BEAT, Bench, Ends, acquires, address, id, infos, params, releases};
+use crate::bench::{BEAT, Bench, Ends, acquires, address, id, infos, params, releases, traps};
 use rais_core::counters::DropCause;
 use rais_core::info_message::{Body, Claim, Row};
 use rais_core::io::{Command, Input};
@@ -189,6 +189,7 @@ fn figure_4d_step_452_the_time_out_of_an_address_starts_anew_with_each_message_o
     assert!(bench.row(2).is_some(), "it should be served");
     bench.pass(timeout * 5);
     assert!(bench.row(2).is_some(), "its host is alive and well");
+    assert!(!traps(&bench.taken()).contains(&"OrphanExpired"), "all the while");
     bench.peer(2).silent = true;
     bench.pass(timeout - BEAT * 2);
     assert!(bench.row(2).is_some_and(|row| row.orphan), "it counts from the last message");

@@ -41,7 +41,7 @@ fn step_304_the_message_holds_addresses_only_while_the_service_is_available() {
     bench.test_passes = false;
     bench.pass(BEAT * 11);
     let actions = bench.taken();
-    assert_eq!(rows(&actions), [Row::Preferred(address(2))]);
+    assert!(!rows(&actions).iter().any(|row| matches!(row, Row::Claim(..))), "{:?}", rows(&actions));
     assert!(!infos(&actions).last().unwrap().status.ok);
 }
 
