@@ -109,16 +109,16 @@ impl Timing {
             // Emulated boxes share two cores: these bounds tell a move from none, not how fast the product is.
             Mode::Machines => Self {
                 beat: ms(100),
-                dead_after: ms(800),
+                dead_after: ms(1000),
                 lease: ms(3000),
                 probe_every: ms(10),
                 answer_within: ms(300),
-                loss_bound: ms(1600),
+                loss_bound: ms(2000),
                 stop_bound: ms(1000),
                 move_bound: ms(1000),
                 return_bound: ms(1000),
-                settle_within: ms(3000),
-                quiet_bound: ms(800),
+                settle_within: ms(10_000),
+                quiet_bound: ms(1000),
             },
         }
     }
