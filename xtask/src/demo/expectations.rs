@@ -83,7 +83,7 @@ impl Scenario<'_> {
     /// Asked of the boxes, and of the whole segment. Two beats and a release after an event it must be so (S-1); what is
     /// asked first may have changed before the last was asked, so a wrong answer is asked again until then.
     pub(super) fn on_exactly_one_box(&mut self, addresses: &BTreeSet<IpAddr>, what: &str) -> Result<()> {
-        let deadline = Instant::now() + self.lab.plan.timing.beat * 3;
+        let deadline = Instant::now() + self.lab.plan.timing.settle_within;
         let wrong = loop {
             let (held, claimed) = (self.lab.holders()?, self.lab.claimants()?);
             let names = |boxes: Option<&BTreeSet<usize>>| -> String {

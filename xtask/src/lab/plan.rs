@@ -49,6 +49,8 @@ pub struct Timing {
     /// Client-seen outage allowed when an address goes home to a box that just came up: that box may have to ask a second
     /// time who the client is, because the first question was lost while its port came up.
     pub return_bound: Duration,
+    /// How long an address may be on two boxes, or none, after the client has seen it settle (S-1).
+    pub settle_within: Duration,
     /// Silence that a bystander's address may show: scheduling of a busy machine, never a move.
     pub quiet_bound: Duration,
 }
@@ -101,19 +103,22 @@ impl Timing {
                 stop_bound: ms(50),
                 move_bound: ms(100),
                 return_bound: ms(300),
+                settle_within: ms(300),
                 quiet_bound: ms(50),
             },
+            // Emulated boxes share two cores: these bounds tell a move from none, not how fast the product is.
             Mode::Machines => Self {
                 beat: ms(100),
-                dead_after: ms(1000),
+                dead_after: ms(800),
                 lease: ms(3000),
                 probe_every: ms(10),
                 answer_within: ms(300),
                 loss_bound: ms(1600),
-                stop_bound: ms(500),
-                move_bound: ms(500),
-                return_bound: ms(700),
-                quiet_bound: ms(400),
+                stop_bound: ms(1000),
+                move_bound: ms(1000),
+                return_bound: ms(1000),
+                settle_within: ms(3000),
+                quiet_bound: ms(800),
             },
         }
     }
