@@ -35,6 +35,11 @@ impl Told {
         due
     }
 
+    /// It was never given.
+    pub(super) fn is_first(&self) -> bool {
+        self.last.is_none()
+    }
+
     /// When it is due.
     pub(super) fn next(&self, beat: Duration) -> Instant {
         let Some(last) = self.last else { return Instant::ZERO };
@@ -144,6 +149,11 @@ impl Plan {
     /// Remembers a choice.
     pub(super) fn choose(&mut self, host: IdAddress, deadline: Instant) {
         self.choice = Some(Chosen { host, deadline, told: Told::default() });
+    }
+
+    /// Remembers a choice that another leader told the box of.
+    pub(super) fn adopt(&mut self, host: IdAddress, deadline: Instant, now: Instant) {
+        self.choice = Some(Chosen { host, deadline, told: Told { last: Some(now), times: 1 } });
     }
 
     /// What a box was told about giving the address up.

@@ -229,7 +229,10 @@ fn a_predecessors_orders_are_adopted_and_get_time_to_show() {
     bench.control = Control::new(PassNumber(7), ms(0), Duration::from_millis(8));
     assert!(bench.pass(0, "").is_empty());
     bench.control.adopt(address(ADDRESS), id(2), ms(500), ms(1));
-    assert_eq!(bench.pass(2, ""), ["+2 unserved"], "the same box, by our own order");
+    assert!(bench.pass(8, "").is_empty(), "it was told by the other");
+    assert_eq!(bench.pass(26, ""), ["+2 unserved"], "now by us, the same box");
+    assert!(bench.pass(450, "").is_empty(), "too late to show in time");
+    assert_eq!(bench.pass(500, ""), ["+1 unserved"]);
     assert!(bench.control.pass_number() > PassNumber(7));
 }
 
