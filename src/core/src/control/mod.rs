@@ -193,7 +193,7 @@ impl Control {
             match claim {
                 Claim::Online => online.push(*id),
                 Claim::Acquiring if stuck => {
-                    plan.failed(*id, now);
+                    plan.give_up(*id, now);
                     self.release(address, plan, &[*id], Reason::Unserved, situation, decisions);
                 }
                 Claim::Acquiring => acquiring.push(*id),

@@ -188,6 +188,12 @@ fn a_box_that_hangs_in_acquiring_is_given_up_after_the_action_timeout() {
     assert!(bench.pass(9_999, "3a").is_empty());
     assert_eq!(bench.control.timeout(), Some(ms(10_000)));
     assert_eq!(bench.pass(10_000, "3a"), ["-3 unserved", "+2 unserved"]);
+    for late in 1..50 {
+        bench.pass(10_000 + late, "3a 2o");
+    }
+    assert!(bench.pass(10_100, "2o").is_empty());
+    bench.unavailable = [1, 2].into();
+    assert_eq!(bench.pass(11_001, ""), ["+3 unserved"], "it failed once, not with each pass");
 }
 
 #[test]
