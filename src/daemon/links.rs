@@ -37,7 +37,7 @@ async fn follow(
     carriers: &mut Carriers,
 ) -> Result<(), NetlinkError> {
     // Opened before listing: nothing is missed in between.
-    let mut events = Events::open()?;
+    let mut events = Events::of_links()?;
     let mut list = true;
     loop {
         if std::mem::take(&mut list) {

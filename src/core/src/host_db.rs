@@ -48,6 +48,8 @@ struct Assembly {
 pub(crate) struct Host {
     pub(crate) incarnation: Incarnation,
     window: ReplayWindow,
+    /// The latest message about itself, an info message or a goodbye, has this number. Its commands overtake those.
+    latest_news: Sequence,
     /// From its last info message; `None`: none was received in this incarnation.
     pub(crate) status: Option<Status>,
     pub(crate) entry: Option<Entry>,
@@ -76,6 +78,7 @@ impl Host {
         Self {
             incarnation,
             window,
+            latest_news: Sequence::default(),
             status: None,
             entry: None,
             assembly: None,
@@ -92,6 +95,13 @@ impl Host {
             last_change: now,
             healthy_since: None,
         }
+    }
+
+    /// Takes in the number of a message about the box itself; `false`: a later one was here before.
+    pub(crate) fn is_news(&mut self, sequence: Sequence) -> bool {
+        let news = sequence > self.latest_news;
+        self.latest_news = self.latest_news.max(sequence);
+        news
     }
 
     /// Neither dead nor gone.
@@ -245,8 +255,8 @@ fn assemble(version: EntryVersion, parts: &[EntryPart]) -> Entry {
 /// What became of a message's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// To be acted on. `newest`: not overtaken by a later one; `reborn`: the first of a new life.
-    Accepted { newest: bool, reborn: bool },
+    /// To be acted on. `reborn`: the first of a new life.
+    Accepted { reborn: bool },
     /// Received before (G-1).
     Duplicate,
     /// Of an earlier life, or too old to tell (G-1).
@@ -301,8 +311,7 @@ impl HostDb {
         }
         let Some(host) = self.hosts.get_mut(&sender) else { return Admission::Full };
         match host.window.take(sequence) {
-            Arrival::Newest => Admission::Accepted { newest: true, reborn },
-            Arrival::Overtaken => Admission::Accepted { newest: false, reborn },
+            Arrival::Newest | Arrival::Overtaken => Admission::Accepted { reborn },
             Arrival::Duplicate => Admission::Duplicate,
             Arrival::TooOld => Admission::Replay,
         }
@@ -387,15 +396,15 @@ mod tests {
     #[test]
     fn an_older_life_is_a_replay_and_a_newer_one_starts_the_numbers_anew() {
         let mut db = HostDb::default();
-        let accepted = |newest, reborn| Admission::Accepted { newest, reborn };
+        let accepted = |reborn| Admission::Accepted { reborn };
         for (incarnation, sequence, admission) in [
-            (5, 10, accepted(true, true)),
+            (5, 10, accepted(true)),
             (5, 10, Admission::Duplicate),
-            (5, 9, accepted(false, false)),
+            (5, 9, accepted(false)),
             (4, 99, Admission::Replay),
-            (6, 1, accepted(true, true)),
+            (6, 1, accepted(true)),
             (5, 11, Admission::Replay),
-            (6, 2, accepted(true, false)),
+            (6, 2, accepted(false)),
         ] {
             let got = db.admit(id(1), Incarnation(incarnation), Sequence(sequence), ms(0));
             assert_eq!(got, admission, "{incarnation} {sequence}");
@@ -411,7 +420,7 @@ mod tests {
         assert_eq!(db.admit(id(1), Incarnation(4), Sequence(9999), ms(100)), Admission::Replay);
         assert_eq!(db.admit(id(1), Incarnation(5), Sequence(100), ms(100)), Admission::Replay);
         let fresh = db.admit(id(1), Incarnation(5), Sequence(5000), ms(100));
-        assert_eq!(fresh, Admission::Accepted { newest: true, reborn: false });
+        assert_eq!(fresh, Admission::Accepted { reborn: false });
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::connection::{Connection, broken};
 use super::{Address, Link, NetlinkError, Owner, address, link, worker};
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use rtnetlink::MulticastGroup;
@@ -51,8 +51,23 @@ impl Events {
     /// # Errors
     /// [`NetlinkError::Socket`].
     pub fn open() -> Result<Self, NetlinkError> {
+        Self::subscribed(|| subscribe(&[MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr]))
+    }
+
+    /// Opens it for links alone. Every renewal of every service address is an event too, and what nobody listens to the
+    /// kernel does not even write.
+    ///
+    /// # Errors
+    /// [`NetlinkError::Socket`].
+    pub fn of_links() -> Result<Self, NetlinkError> {
+        Self::subscribed(|| Ok(stream::pending().boxed()))
+    }
+
+    fn subscribed(
+        addresses: impl FnOnce() -> Result<Subscription, NetlinkError> + Send + 'static,
+    ) -> Result<Self, NetlinkError> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        worker::start("link-events", async || Watch::open(sender).await, Watch::run)?;
+        worker::start("link-events", async move || Watch::open(addresses()?, sender).await, Watch::run)?;
         Ok(Self(receiver))
     }
 
@@ -80,9 +95,8 @@ struct Watch {
 }
 
 impl Watch {
-    async fn open(sender: mpsc::Sender<Event>) -> Result<Self, NetlinkError> {
+    async fn open(addresses: Subscription, sender: mpsc::Sender<Event>) -> Result<Self, NetlinkError> {
         let links = subscribe(&[MulticastGroup::Link])?;
-        let addresses = subscribe(&[MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr])?;
         let mut connection = Connection::open()?;
         let present = link::list_bare(&mut connection).await?;
         let carriers = present.iter().map(|link| (link.index, link.carrier)).collect();

@@ -23,6 +23,9 @@ fn a_seed_gives_the_same_history_to_the_last_line() {
 #[test]
 fn histories_that_once_broke_a_promise_keep_it_now() {
     let found = [
+        (365270, "a box stuck in acquiring was counted as failing with each pass"),
+        (341956, "an info message overtaken by orders of its own sender was taken for old news"),
+        (232646, "an order that had shown was adopted, repeated at its deadline and given up"),
         (202220, "a box within reach again was not looked at until the next full pass"),
         (127205, "a loser's claim was over before its entry was known again: the winner announces when it is known"),
         (130129, "only the unwell owner of an orphan knew its age, and did not tell a newcomer"),

@@ -127,7 +127,7 @@ impl Control {
     pub(crate) fn adopt(&mut self, address: ServiceAddress, host: IdAddress, deadline: Instant, now: Instant) {
         let plan = self.plans.entry(address).or_default();
         if plan.choice.is_none() && now < deadline {
-            plan.choose(host, deadline);
+            plan.adopt(host, deadline, now);
             self.timeout = Some(now);
         }
     }
@@ -193,7 +193,7 @@ impl Control {
             match claim {
                 Claim::Online => online.push(*id),
                 Claim::Acquiring if stuck => {
-                    plan.failed(*id, now);
+                    plan.give_up(*id, now);
                     self.release(address, plan, &[*id], Reason::Unserved, situation, decisions);
                 }
                 Claim::Acquiring => acquiring.push(*id),
@@ -387,10 +387,12 @@ impl Control {
         let reason = plan.reason.unwrap_or(Reason::Unserved);
         let Some(choice) = &mut plan.choice else { return };
         let (host, deadline) = (choice.host, choice.deadline);
-        if choice.told.again(situation.now, situation.params.beat) {
+        // Not in the last beat: the box might obey and show just after it was given up.
+        let shows_in_time = choice.told.is_first() || situation.now + situation.params.beat < deadline;
+        if shows_in_time && choice.told.again(situation.now, situation.params.beat) {
             decisions.push(Decision::Acquire { host, address, reason });
         }
-        let next = choice.told.next(situation.params.beat);
+        let next = if shows_in_time { choice.told.next(situation.params.beat) } else { deadline };
         self.wake(next.min(deadline));
     }
 

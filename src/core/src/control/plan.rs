@@ -35,6 +35,11 @@ impl Told {
         due
     }
 
+    /// It was never given.
+    pub(super) fn is_first(&self) -> bool {
+        self.last.is_none()
+    }
+
     /// When it is due.
     pub(super) fn next(&self, beat: Duration) -> Instant {
         let Some(last) = self.last else { return Instant::ZERO };
@@ -68,6 +73,8 @@ struct Busy {
     host: IdAddress,
     claim: Claim,
     since: Instant,
+    /// It took longer than the action timeout, and that was counted as a failure.
+    given_up: bool,
 }
 
 /// A box that failed to acquire the address.
@@ -115,7 +122,7 @@ impl Plan {
         self.released.retain(|(host, _)| row.claim_of(*host).is_some());
         for (host, claim) in &row.claims {
             if *claim != Claim::Online && self.busy_since(*host).is_none() {
-                self.busy.push(Busy { host: *host, claim: *claim, since: now });
+                self.busy.push(Busy { host: *host, claim: *claim, since: now, given_up: false });
             }
             if self.choice.is_some_and(|choice| choice.host == *host) && *claim != Claim::Releasing {
                 self.choice = None;
@@ -144,6 +151,11 @@ impl Plan {
     /// Remembers a choice.
     pub(super) fn choose(&mut self, host: IdAddress, deadline: Instant) {
         self.choice = Some(Chosen { host, deadline, told: Told::default() });
+    }
+
+    /// Remembers a choice that another leader told the box of.
+    pub(super) fn adopt(&mut self, host: IdAddress, deadline: Instant, now: Instant) {
+        self.choice = Some(Chosen { host, deadline, told: Told { last: Some(now), times: 1 } });
     }
 
     /// What a box was told about giving the address up.
@@ -189,6 +201,15 @@ impl Plan {
     /// When the bar on a box ends of itself.
     pub(super) fn barred_until(&self, host: IdAddress) -> Option<Instant> {
         self.backoff(host).and_then(|backoff| Some(backoff.failed + backoff.wait?))
+    }
+
+    /// A box has been acquiring for too long: that is a failure, once.
+    pub(super) fn give_up(&mut self, host: IdAddress, now: Instant) {
+        let busy = self.busy.iter_mut().find(|busy| busy.host == host && !busy.given_up);
+        if let Some(busy) = busy {
+            busy.given_up = true;
+            self.failed(host, now);
+        }
     }
 
     fn backoff(&self, host: IdAddress) -> Option<&Backoff> {

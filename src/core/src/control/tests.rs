@@ -188,6 +188,12 @@ fn a_box_that_hangs_in_acquiring_is_given_up_after_the_action_timeout() {
     assert!(bench.pass(9_999, "3a").is_empty());
     assert_eq!(bench.control.timeout(), Some(ms(10_000)));
     assert_eq!(bench.pass(10_000, "3a"), ["-3 unserved", "+2 unserved"]);
+    for late in 1..50 {
+        bench.pass(10_000 + late, "3a 2o");
+    }
+    assert!(bench.pass(10_100, "2o").is_empty());
+    bench.unavailable = [1, 2].into();
+    assert_eq!(bench.pass(11_001, ""), ["+3 unserved"], "it failed once, not with each pass");
 }
 
 #[test]
@@ -229,7 +235,10 @@ fn a_predecessors_orders_are_adopted_and_get_time_to_show() {
     bench.control = Control::new(PassNumber(7), ms(0), Duration::from_millis(8));
     assert!(bench.pass(0, "").is_empty());
     bench.control.adopt(address(ADDRESS), id(2), ms(500), ms(1));
-    assert_eq!(bench.pass(2, ""), ["+2 unserved"], "the same box, by our own order");
+    assert!(bench.pass(8, "").is_empty(), "it was told by the other");
+    assert_eq!(bench.pass(26, ""), ["+2 unserved"], "now by us, the same box");
+    assert!(bench.pass(450, "").is_empty(), "too late to show in time");
+    assert_eq!(bench.pass(500, ""), ["+1 unserved"]);
     assert!(bench.control.pass_number() > PassNumber(7));
 }
 

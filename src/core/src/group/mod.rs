@@ -361,6 +361,9 @@ impl Group {
             homes.chain(pool.map(|address| (address, None))),
             others.chain([(self.params.id, own.as_slice())]),
         );
+        let shows =
+            |address: &ServiceAddress, host| self.table.get(address).is_some_and(|row| row.claim_of(host).is_some());
+        self.orders_heard.retain(|address, (host, _)| !shows(address, *host));
         self.control_stale = true;
         self.track(now, out);
     }

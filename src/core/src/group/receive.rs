@@ -39,8 +39,8 @@ impl Group {
         }
         let past = self.hosts.host(sender).filter(|host| host.live() && host.incarnation < incarnation);
         let past_claims = past.and_then(|host| Some(host.entry.as_ref()?.claims.clone()));
-        let (newest, reborn) = match self.hosts.admit(sender, incarnation, sequence, now) {
-            Admission::Accepted { newest, reborn } => (newest, reborn),
+        let reborn = match self.hosts.admit(sender, incarnation, sequence, now) {
+            Admission::Accepted { reborn } => reborn,
             Admission::Duplicate => return self.drop_one(DropCause::Duplicate),
             Admission::Replay => return self.drop_one(DropCause::Replay),
             Admission::Full => return self.drop_one(DropCause::OverLimit),
@@ -52,26 +52,28 @@ impl Group {
             self.claims_changed(&past_claims.unwrap_or_default(), &[], now);
             self.touch_table();
         }
+        let about_itself = matches!(body, Body::Info(_) | Body::Leave);
+        let news = about_itself && self.hosts.host_mut(sender).is_some_and(|host| host.is_news(sequence));
         match body {
-            Body::Info(info) => self.informed(sender, info, newest, now, out),
+            Body::Info(info) => self.informed(sender, info, news, now, out),
             Body::Acquire(order) => self.ordered(sender, incarnation, Wish::Acquire, order, now, out),
             Body::Release(order) => self.ordered(sender, incarnation, Wish::Release, order, now, out),
-            Body::Leave if newest => self.host_becomes(sender, HostState::Left, now, out),
+            Body::Leave if news => self.host_becomes(sender, HostState::Left, now, out),
             Body::Leave => {}
             Body::Ask(asked) if asked == self.params.id => self.schedule.owe_entry(),
             Body::Ask(_) => {}
         }
     }
 
-    fn informed(&mut self, sender: IdAddress, info: Info, newest: bool, now: Instant, out: &mut Outbox) {
+    fn informed(&mut self, sender: IdAddress, info: Info, news: bool, now: Instant, out: &mut Outbox) {
         let Some(host) = self.hosts.host_mut(sender) else { return };
-        if !newest && !host.live() {
+        if !news && !host.live() {
             return; // A straggler of a box that died or left does not bring it back.
         }
         let Info { status, entry_version, part, heard } = info;
         let unknown = !host.live();
         let reachable = host.reachable(self.params.dead_after, now);
-        if newest {
+        if news {
             let state = state_of(&status);
             if host.status.as_ref() != Some(&status) {
                 self.control_stale = true;

@@ -15,7 +15,7 @@ pub fn somewhere(world: &World) -> Result<(), Violation> {
     let remembers = world.boxes.iter().any(|a_box| a_box.node.is_some() && !a_box.stopping && a_box.life == 1);
     for address in 0..world.scenario.addresses {
         let known = world.home_of(address).is_none_or(|home| {
-            let there = world.boxes[home].node.is_some();
+            let there = world.boxes[home].node.is_some() && !world.boxes[home].stopping;
             let healthy = there && world.boxes[home].well && world.boxes[home].carrier;
             healthy || world.scenario.orphan_timeout.is_none() && (there || remembers)
         });
