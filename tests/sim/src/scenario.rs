@@ -265,6 +265,8 @@ impl Scenario {
         let after = |episode: &Episode| match (&episode.fault, episode.until) {
             // A back-off lasts no longer than the failures before it did, and a second.
             (Fault::Scripts(_, Scripts::Fail), Some(until)) => 2 * (until - episode.from) + SECOND,
+            // An order or its effect lost for five beats, twice, counts as a failure of the box.
+            (Fault::Loss(201..), _) => SECOND,
             // A box that hears what the leader can not refuses, and is not asked again for a while.
             (Fault::OneWay(..), Some(until)) => 2 * (until - episode.from) + SECOND,
             (Fault::Scripts(_, Scripts::Take(time)), _) => 2 * *time,

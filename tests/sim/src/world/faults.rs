@@ -34,8 +34,10 @@ impl World {
             } else if a_box.away_since.is_none() {
                 a_box.away_since = Some(self.now);
                 if let Some(timeout) = self.scenario.orphan_timeout {
-                    // A test takes two runs to fail.
-                    let by = self.now + timeout + self.scenario.bound() + 250 * MS;
+                    // A test takes two runs to fail. What peers tell of an orphan may be as old as messages are slow.
+                    let slow = |episode: &Episode| if let Fault::Delay(longest) = episode.fault { longest } else { 0 };
+                    let slowest = self.scenario.episodes.iter().map(slow).max().unwrap_or(0) + 50 * MS;
+                    let by = self.now + timeout + self.scenario.bound() + 250 * MS + 2 * slowest;
                     self.at(by, Event::LookForOrphan(index, self.now));
                 }
             }
@@ -105,6 +107,8 @@ impl World {
                     Some(_) => self.quiesce(index, true, |group| Command::Quiesce { group }),
                     None => {}
                 }
+                // It counts as well again until its test has failed anew.
+                self.boxes[index].away_since = None;
                 // The kernel's news of the link waited in another socket.
                 self.set_carrier(index, self.boxes[index].carrier);
             }
