@@ -183,7 +183,10 @@ fn simulation(args: &Args) -> Result<Outcome> {
     let histories = if args.quick { HISTORIES / 10 } else { HISTORIES };
     let histories = histories.to_string();
     run_command(ourselves()?.args(["sim", "--seeds", &histories]))?;
-    Ok(Outcome::Passed(format!("{histories} histories")))
+    // The test of the tests: each planted bug must break a promise.
+    let planted = ["test", "--release", "-p", "rais-sim", "--features", "mutations", "--test", "mutations"];
+    run_command(cargo::command().args(planted))?;
+    Ok(Outcome::Passed(format!("{histories} histories, planted bugs caught")))
 }
 
 fn namespaces(_: &Args) -> Result<Outcome> {
