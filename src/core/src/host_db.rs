@@ -63,6 +63,8 @@ pub(crate) struct Host {
     pub(crate) heard_by_others: Instant,
     /// It is not found dead before: this box itself was not listening.
     spared_until: Instant,
+    /// What its status says dates from before this box slept.
+    status_is_stale: bool,
     probed: Option<Instant>,
     /// When, by its own account, it last heard this box.
     pub(crate) heard_us: Option<Instant>,
@@ -88,6 +90,7 @@ impl Host {
             heard: now,
             heard_by_others: now,
             spared_until: now,
+            status_is_stale: false,
             probed: None,
             heard_us: None,
             state: HostState::Dead,
@@ -117,10 +120,15 @@ impl Host {
         self.heard.max(self.heard_by_others)
     }
 
-    /// Until when what its status says is known to have held. While this box catches up after a sleep it may hear
-    /// *of* the other before it hears what became of it.
-    pub(crate) fn vouched(&self, now: Instant) -> Instant {
-        if now < self.spared_until { self.heard } else { self.last_heard() }
+    /// Until when what its status says is known to have held. After a sleep this box may hear *of* the other and never
+    /// hear what became of it meanwhile.
+    pub(crate) fn vouched(&self) -> Instant {
+        if self.status_is_stale { self.heard } else { self.last_heard() }
+    }
+
+    /// Takes in its status.
+    pub(crate) fn take_status(&mut self, status: Status) {
+        (self.status, self.status_is_stale) = (Some(status), false);
     }
 
     /// When it will have been silent for the dead interval.
@@ -130,7 +138,7 @@ impl Host {
 
     /// This box did not listen: the other is given until `until` to be heard.
     pub(crate) fn spare(&mut self, until: Instant) {
-        (self.spared_until, self.heard_us) = (until, None);
+        (self.spared_until, self.heard_us, self.status_is_stale) = (until, None, true);
     }
 
     /// When to ask it next whether it is still there: it has been silent for a little more than a beat.

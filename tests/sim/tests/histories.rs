@@ -23,6 +23,7 @@ fn a_seed_gives_the_same_history_to_the_last_line() {
 #[test]
 fn histories_that_once_broke_a_promise_keep_it_now() {
     let found = [
+        (477598, "a thawed box vouched for what a box had been, by what others heard of it"),
         (365270, "a box stuck in acquiring was counted as failing with each pass"),
         (341956, "an info message overtaken by orders of its own sender was taken for old news"),
         (232646, "an order that had shown was adopted, repeated at its deadline and given up"),

@@ -133,7 +133,7 @@ impl Group {
 
     /// When a box was last known to be well, if it is held to be.
     pub(super) fn seen_home(&self, id: IdAddress, now: Instant) -> Option<Instant> {
-        self.is_home(id).then(|| self.hosts.host(id).map_or(now, |host| host.vouched(now)))
+        self.is_home(id).then(|| self.hosts.host(id).map_or(now, |host| host.vouched()))
     }
 
     pub(super) fn expire_orphans(&mut self, now: Instant, out: &mut Outbox) {

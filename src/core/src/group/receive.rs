@@ -79,8 +79,11 @@ impl Group {
                 self.control_stale = true;
                 out.changed();
             }
-            host.status = Some(status);
+            // Until now it was as its last status said: that goes first.
             self.host_becomes(sender, state, now, out);
+            if let Some(host) = self.hosts.host_mut(sender) {
+                host.take_status(status);
+            }
             self.hear_of_others(sender, &heard, now);
         }
         let Some(host) = self.hosts.host_mut(sender) else { return };
