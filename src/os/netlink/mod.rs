@@ -221,13 +221,17 @@ mod tests {
     async fn what_was_begun_is_done_even_if_nobody_waits_for_it() {
         let netlink = Netlink::connect().unwrap();
         let (sender, done) = oneshot::channel();
+        // The work waits at a gate until its caller has gone: without it, a fast worker is done before the poll.
+        let (open_gate, gate) = oneshot::channel::<()>();
         let mut work = Box::pin(netlink.run(async move |state| {
+            let _ = gate.await;
             let links = link::list(&mut state.connection).await?;
             let _ = sender.send(links.len());
             Ok(())
         }));
         assert!(futures_util::poll!(&mut work).is_pending());
         drop(work);
+        open_gate.send(()).unwrap();
         assert!(done.await.unwrap() > 0);
     }
 
