@@ -2,6 +2,7 @@
 
 use crate::event::Event;
 use rais_core::notification::Notification;
+use rais_core::quantity::Incarnation;
 use rais_core::time::Instant;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,16 @@ pub(super) const MAX_EVENTS: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct EventTable(Mutex<Ring>);
 
+/// An event that has no number yet.
+#[derive(Debug)]
+pub(super) struct Unnumbered {
+    pub(super) incarnation: Incarnation,
+    pub(super) at: Instant,
+    pub(super) unix_ms: u64,
+    pub(super) notification: Notification,
+    pub(super) text: String,
+}
+
 #[derive(Debug, Default)]
 struct Ring {
     newest: u64,
@@ -21,10 +32,11 @@ struct Ring {
 
 impl EventTable {
     /// Numbers a notification and keeps it.
-    pub(super) fn record(&self, at: Instant, unix_ms: u64, notification: Notification) -> Event {
+    pub(super) fn record(&self, event: Unnumbered) -> Event {
+        let Unnumbered { incarnation, at, unix_ms, notification, text } = event;
         let mut ring = self.lock();
         ring.newest += 1;
-        let event = Event { number: ring.newest, at, unix_ms, notification };
+        let event = Event { number: ring.newest, incarnation, at, unix_ms, notification, text };
         if ring.events.len() == MAX_EVENTS {
             ring.events.pop_front();
         }
@@ -63,7 +75,8 @@ mod tests {
     fn record(event_table: &EventTable, count: usize) {
         for _ in 0..count {
             let notification = Notification::TestRecovered { test: "web".parse().unwrap() };
-            event_table.record(Instant::ZERO, 0, notification);
+            let (incarnation, at, text) = (Incarnation(1), Instant::ZERO, String::new());
+            event_table.record(Unnumbered { incarnation, at, unix_ms: 0, notification, text });
         }
     }
 

@@ -3,16 +3,16 @@
 //! It waits for nobody: the log is a queue, and a trap that the kernel does not take at once is counted and lost. The
 //! event stays in the event table.
 
-use super::event_table::EventTable;
+use super::event_table::{EventTable, Unnumbered};
 use super::figures::Figures;
 use super::running::Running;
 use crate::config::model::Receiver;
-use crate::event::Event;
+use crate::event::{Event, sentence};
 use crate::os::clock;
 use crate::os::datagram::DatagramSender;
 use crate::snapshot::Snapshot;
-use crate::snmp::notify;
-use rais_core::notification::Notification;
+use crate::snmp::notify::{self, Kind};
+use rais_core::notification::{Notification, Severity};
 use rais_core::time::Instant;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -43,21 +43,26 @@ pub(super) struct Notifier {
 impl Notifier {
     /// Runs until the event loop is gone.
     pub(super) async fn run(mut self) {
-        let snapshot = Arc::clone(&self.snapshots.borrow());
-        self.tell_all(|community, id| notify::cold_start(&snapshot, clock::now(), community, id));
+        self.tell(clock::now(), Notification::ColdStart);
         while let Some((at, notification)) = self.notifications.recv().await {
-            let event = self.event_table.record(at, clock::unix_ms(), notification);
-            let snapshot = Arc::clone(&self.snapshots.borrow());
-            self.tell_all(|community, id| notify::trap(&event, &snapshot, community, id));
-            log(&event);
+            self.tell(at, notification);
         }
     }
 
-    fn tell_all(&mut self, trap: impl Fn(&[u8], i32) -> Vec<u8>) {
+    fn tell(&mut self, at: Instant, notification: Notification) {
+        let snapshot = Arc::clone(&self.snapshots.borrow());
+        let (text, unix_ms) = (sentence(&notification, &snapshot), clock::unix_ms());
+        let incarnation = snapshot.view.incarnation;
+        let event = self.event_table.record(Unnumbered { incarnation, at, unix_ms, notification, text });
+        self.send_all(&notify::bindings(&event, &snapshot));
+        log(&event);
+    }
+
+    fn send_all(&mut self, bindings: &[u8]) {
         let running = Arc::clone(&self.running.borrow());
         for receiver in &running.configuration.snmp.receivers {
             self.request_id = self.request_id.checked_add(1).unwrap_or(1);
-            let datagram = trap(receiver.community.as_bytes(), self.request_id);
+            let datagram = notify::v2c(Kind::Trap, receiver.community.as_bytes(), self.request_id, bindings);
             if let Err(error) = self.send(&running, receiver, &datagram) {
                 self.figures.traps_dropped.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(receiver = %receiver.address, %error, "a trap was not sent");
@@ -85,27 +90,12 @@ impl Notifier {
     }
 }
 
-/// One line with fields.
+/// One line: what the traps say too.
 fn log(event: &Event) {
-    let (number, name) = (event.number, event.notification.name());
-    match &event.notification {
-        Notification::Acquire { group, address, reason } | Notification::Release { group, address, reason } => {
-            tracing::info!(number, %group, %address, %reason, "{name}");
-        }
-        Notification::AcquireFailed { group, address, error }
-        | Notification::ReleaseFailed { group, address, error } => {
-            tracing::warn!(number, %group, %address, error, "{name}");
-        }
-        Notification::TestFailed { test, error } => tracing::warn!(number, %test, error, "{name}"),
-        Notification::TestRecovered { test } => tracing::info!(number, %test, "{name}"),
-        Notification::CannotAssign { group, address } => tracing::warn!(number, %group, %address, "{name}"),
-        Notification::LeaderChange { group, leader } => {
-            let leader = leader.map(tracing::field::display);
-            tracing::info!(number, %group, leader, "{name}");
-        }
-        Notification::HostStateChange { group, host, state } => {
-            tracing::info!(number, %group, %host, %state, "{name}");
-        }
-        Notification::OrphanExpired { group, address } => tracing::warn!(number, %group, %address, "{name}"),
+    let (number, name, text) = (event.number, event.notification.name(), &event.text);
+    match event.notification.severity() {
+        Severity::Info => tracing::info!(number, "{name}: {text}"),
+        Severity::Warning => tracing::warn!(number, "{name}: {text}"),
+        Severity::Critical => tracing::error!(number, "{name}: {text}"),
     }
 }

@@ -1,21 +1,27 @@
-//! Notifications: an event as a version 2c trap (RFC 3416 §4.2.6, RFC 1901), readable alone.
+//! Notifications: an event as the variable bindings of a notification (RFC 3416 §4.2.6), readable alone, and as a version
+//! 2c trap or inform around them (RFC 1901).
 //!
-//! It does not know receivers, sockets or retries. What a trap carries is what `mib/RAIS-MIB.txt` says: addresses and
-//! names in text, and the event as one sentence.
+//! It does not know receivers, sockets or retries. What a notification carries is what `mib/RAIS-MIB.txt` says: addresses
+//! and names in text, and the event as one sentence. The standard ones carry the same after what their own MIB wants.
 
 use super::ber::tag;
 use super::message::message;
 use super::oid::Oid;
-use super::prepared::host;
 use super::rais_mib::{self, address_reason, host_state};
-use super::snmpv2_mib::{COLD_START, SNMP_TRAP_OID_0, SYS_UP_TIME_0};
+use super::snmpv2_mib::{SNMP_TRAP_OID_0, SYS_UP_TIME_0};
 use super::value::{Value, binding};
-use crate::event::Event;
+use crate::event::{Event, host_name};
 use crate::snapshot::Snapshot;
 use rais_core::address::{GroupName, IdAddress, ServiceAddress};
-use rais_core::notification::Notification;
-use rais_core::time::Instant;
+use rais_core::notification::{GroupState, Notification, Severity};
 use std::borrow::Cow;
+
+/// snmpTraps (RFC 3418, RFC 2863): the number of a standard notification follows.
+const STANDARD: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 5];
+/// ifEntry: a column and an index follow.
+const IF_ENTRY: &[u32] = &[1, 3, 6, 1, 2, 1, 2, 2, 1];
+/// ifName: an index follows.
+const IF_NAME: &[u32] = &[1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 1];
 
 /// The objects below raisNotify.
 #[derive(Clone, Copy)]
@@ -31,60 +37,108 @@ enum Object {
     Host = 9,
     HostName = 10,
     HostState = 11,
+    Severity = 12,
+    GroupState = 13,
+    Unserved = 14,
+    Duplicate = 15,
+    Interface = 16,
+    Mac = 17,
+    Generation = 18,
+    Signer = 19,
+    Source = 20,
 }
 
-/// An event as an SNMPv2-Trap message. `request_id` should be another one each time; `snapshot` gives the box's name
-/// and those of its peers.
+/// What a notification is sent as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nobody answers.
+    Trap,
+    /// The receiver answers with the same request-id (RFC 3416 §4.2.7).
+    Inform,
+}
+
+impl Kind {
+    /// The PDU's tag.
+    pub(crate) const fn tag(self) -> u8 {
+        match self {
+            Self::Trap => tag::TRAP,
+            Self::Inform => tag::INFORM,
+        }
+    }
+}
+
+/// An event's variable bindings: sysUpTime.0, snmpTrapOID.0, and what its OBJECTS clause names. `snapshot` gives the box's
+/// name and those of its peers.
 #[must_use]
-pub fn trap(event: &Event, snapshot: &Snapshot, community: &[u8], request_id: i32) -> Vec<u8> {
-    let mut bindings = Bindings::new(event.at, snapshot, &notification(&event.notification));
-    bindings.put(&Oid::new(rais_mib::BOX_NAME_0), &Value::text(snapshot.view.name.as_str()));
+pub fn bindings(event: &Event, snapshot: &Snapshot) -> Vec<u8> {
+    let mut bindings = Bindings { snapshot, octets: Vec::with_capacity(1024) };
+    bindings.put(&Oid::new(SYS_UP_TIME_0), &Value::up_time(event.at, snapshot.about.started));
+    bindings.put(&Oid::new(SNMP_TRAP_OID_0), &Value::Identifier(identity(&event.notification).arcs()));
+    bindings.standard(&event.notification);
+    let name = &snapshot.view.name;
+    bindings.put(&Oid::new(rais_mib::BOX_NAME_0), &Value::text(name.as_str()));
     bindings.object(Object::Number, &Value::Counter64(event.number));
     bindings.object(Object::Time, &Value::Octets(Cow::Owned(date_and_time(event.unix_ms).to_vec())));
-    bindings.object(Object::Text, &Value::owned_text(sentence(&event.notification, snapshot)));
+    bindings.object(Object::Text, &Value::owned_text(format!("{name}: {}", event.text)));
+    bindings.object(Object::Severity, &severity(event.notification.severity()));
     bindings.subject(&event.notification);
-    bindings.finish(community, request_id)
+    bindings.octets
 }
 
-/// coldStart as an SNMPv2-Trap message: the daemon has started, with whatever configuration it was given.
+/// Variable bindings as a version 2c message. `request_id` should be another one for each notification, and the same for
+/// each repetition of an inform.
 #[must_use]
-pub fn cold_start(snapshot: &Snapshot, now: Instant, community: &[u8], request_id: i32) -> Vec<u8> {
-    Bindings::new(now, snapshot, &Oid::new(COLD_START)).finish(community, request_id)
+pub fn v2c(kind: Kind, community: &[u8], request_id: i32, bindings: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bindings.len() + community.len() + 32);
+    message(community, kind.tag(), [request_id, 0, 0], bindings, &mut out);
+    out
 }
 
-/// The notification's identifier: its number below raisNotifications.
-fn notification(notification: &Notification) -> Oid {
-    let mut oid = Oid::new(rais_mib::NOTIFICATIONS);
-    oid.extend([match notification {
-        Notification::Acquire { .. } => 1,
-        Notification::AcquireFailed { .. } => 2,
-        Notification::Release { .. } => 3,
-        Notification::ReleaseFailed { .. } => 4,
-        Notification::TestFailed { .. } => 5,
-        Notification::CannotAssign { .. } => 6,
-        Notification::TestRecovered { .. } => 7,
-        Notification::LeaderChange { .. } => 8,
-        Notification::HostStateChange { .. } => 9,
-        Notification::OrphanExpired { .. } => 10,
-    }]);
+/// RaisSeverityTC.
+pub(crate) const fn severity(severity: Severity) -> Value<'static> {
+    Value::Integer(match severity {
+        Severity::Info => 1,
+        Severity::Warning => 2,
+        Severity::Critical => 3,
+    })
+}
+
+/// The notification's identifier: a standard one, or its number below raisNotifications.
+#[must_use]
+pub fn identity(notification: &Notification) -> Oid {
+    let (below, number) = match notification {
+        Notification::Acquire { .. } => (rais_mib::NOTIFICATIONS, 1),
+        Notification::AcquireFailed { .. } => (rais_mib::NOTIFICATIONS, 2),
+        Notification::Release { .. } => (rais_mib::NOTIFICATIONS, 3),
+        Notification::ReleaseFailed { .. } => (rais_mib::NOTIFICATIONS, 4),
+        Notification::TestFailed { .. } => (rais_mib::NOTIFICATIONS, 5),
+        Notification::CannotAssign { .. } => (rais_mib::NOTIFICATIONS, 6),
+        Notification::TestRecovered { .. } => (rais_mib::NOTIFICATIONS, 7),
+        Notification::LeaderChange { .. } => (rais_mib::NOTIFICATIONS, 8),
+        Notification::HostStateChange { .. } => (rais_mib::NOTIFICATIONS, 9),
+        Notification::OrphanExpired { .. } => (rais_mib::NOTIFICATIONS, 10),
+        Notification::GroupStateChange { .. } => (rais_mib::NOTIFICATIONS, 11),
+        Notification::AddressConflict { .. } => (rais_mib::NOTIFICATIONS, 12),
+        Notification::ConfigApplied { .. } => (rais_mib::NOTIFICATIONS, 13),
+        Notification::ConfigRejected { .. } => (rais_mib::NOTIFICATIONS, 14),
+        Notification::ColdStart => (STANDARD, 1),
+        Notification::WarmStart => (STANDARD, 2),
+        Notification::LinkDown { .. } => (STANDARD, 3),
+        Notification::LinkUp { .. } => (STANDARD, 4),
+        Notification::AuthenticationFailure { .. } => (STANDARD, 5),
+    };
+    let mut oid = Oid::new(below);
+    oid.extend([number]);
     oid
 }
 
-/// The variable bindings of a trap in the making.
+/// The variable bindings of a notification in the making.
 struct Bindings<'a> {
     snapshot: &'a Snapshot,
     octets: Vec<u8>,
 }
 
-impl<'a> Bindings<'a> {
-    /// With the two that every notification begins with.
-    fn new(at: Instant, snapshot: &'a Snapshot, notification: &Oid) -> Self {
-        let mut bindings = Self { snapshot, octets: Vec::with_capacity(1024) };
-        bindings.put(&Oid::new(SYS_UP_TIME_0), &Value::up_time(at, snapshot.about.started));
-        bindings.put(&Oid::new(SNMP_TRAP_OID_0), &Value::Identifier(notification.arcs()));
-        bindings
-    }
-
+impl Bindings<'_> {
     fn put(&mut self, name: &Oid, value: &Value<'_>) {
         binding(name, value, &mut self.octets);
     }
@@ -109,6 +163,25 @@ impl<'a> Bindings<'a> {
         self.object(Object::Host, &Value::owned_text(id.map_or_else(String::new, |id| id.to_string())));
         let name = id.and_then(|id| host_name(self.snapshot, group, id)).unwrap_or("");
         self.object(Object::HostName, &Value::text(name));
+    }
+
+    /// What a standard notification must carry: ifIndex, ifAdminStatus and ifOperStatus (RFC 2863 §6), and the name.
+    fn standard(&mut self, notification: &Notification) {
+        let (interface, index, admin_up, oper_up) = match notification {
+            Notification::LinkUp { interface, index, admin_up } => (interface, *index, *admin_up, true),
+            Notification::LinkDown { interface, index, admin_up } => (interface, *index, *admin_up, false),
+            _ => return,
+        };
+        let up = |up| Value::Integer(if up { 1 } else { 2 });
+        let number = Value::Integer(i32::try_from(index).unwrap_or(i32::MAX));
+        for (column, value) in [(1, number), (7, up(admin_up)), (8, up(oper_up))] {
+            let mut name = Oid::new(IF_ENTRY);
+            name.extend([column, index]);
+            self.put(&name, &value);
+        }
+        let mut name = Oid::new(IF_NAME);
+        name.extend([index]);
+        self.put(&name, &Value::text(interface.as_str()));
     }
 
     /// What the notification is about, in the order of its OBJECTS clause.
@@ -136,56 +209,39 @@ impl<'a> Bindings<'a> {
                 self.host(group, Some(*host));
                 self.object(Object::HostState, &host_state(*state));
             }
+            Notification::GroupStateChange { group, state, unserved, duplicate } => {
+                self.group(group);
+                self.object(Object::GroupState, &group_state(*state));
+                self.object(Object::Unserved, &Value::Gauge32(*unserved));
+                self.object(Object::Duplicate, &Value::Gauge32(*duplicate));
+            }
+            Notification::AddressConflict { group, address, interface, mac } => {
+                self.address(group, *address);
+                self.object(Object::Interface, &Value::text(interface.as_str()));
+                self.object(Object::Mac, &Value::text(mac));
+            }
+            Notification::ConfigApplied { generation, signer } => {
+                self.object(Object::Generation, &Value::Counter64(generation.0));
+                self.object(Object::Signer, &Value::text(signer.as_deref().unwrap_or("")));
+            }
+            Notification::ConfigRejected { error } => self.object(Object::Error, &Value::text(error)),
+            Notification::AuthenticationFailure { source } => {
+                self.object(Object::Source, &Value::owned_text(source.to_string()));
+            }
+            Notification::ColdStart
+            | Notification::WarmStart
+            | Notification::LinkUp { .. }
+            | Notification::LinkDown { .. } => {}
         }
-    }
-
-    fn finish(self, community: &[u8], request_id: i32) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.octets.len() + community.len() + 32);
-        message(community, tag::TRAP, [request_id, 0, 0], &self.octets, &mut out);
-        out
     }
 }
 
-fn host_name<'a>(snapshot: &'a Snapshot, group: &GroupName, id: IdAddress) -> Option<&'a str> {
-    host(snapshot.view.group(group)?, id).map(|host| host.name.as_str())
-}
-
-/// The event as one sentence, the box's name in front, for receivers that do not have the MIB.
-fn sentence(notification: &Notification, snapshot: &Snapshot) -> String {
-    let here = &snapshot.view.name;
-    let named = |group: &GroupName, id: &IdAddress| match host_name(snapshot, group, *id) {
-        Some(name) => format!("{name} ({id})"),
-        None => id.to_string(),
-    };
-    match notification {
-        Notification::Acquire { group, address, reason } => {
-            format!("{here} serves {address} of group {group} ({reason})")
-        }
-        Notification::AcquireFailed { group, address, error } => {
-            format!("{here} could not acquire {address} of group {group}: {error}")
-        }
-        Notification::Release { group, address, reason } => {
-            format!("{here} released {address} of group {group} ({reason})")
-        }
-        Notification::ReleaseFailed { group, address, error } => {
-            format!("{here} released {address} of group {group}, but not cleanly: {error}")
-        }
-        Notification::TestFailed { test, error } => format!("{here}: test {test} failed: {error}"),
-        Notification::TestRecovered { test } => format!("{here}: test {test} passes again"),
-        Notification::CannotAssign { group, address } => {
-            format!("{here}: no box of group {group} can serve {address}")
-        }
-        Notification::LeaderChange { group, leader: Some(leader) } => {
-            format!("{here}: {} leads group {group}", named(group, leader))
-        }
-        Notification::LeaderChange { group, leader: None } => format!("{here}: nobody leads group {group}"),
-        Notification::HostStateChange { group, host, state } => {
-            format!("{here}: {} of group {group} is {state}", named(group, host))
-        }
-        Notification::OrphanExpired { group, address } => {
-            format!("{here}: group {group} no longer serves the orphan {address}")
-        }
-    }
+/// RaisGroupStateTC.
+const fn group_state(state: GroupState) -> Value<'static> {
+    Value::Integer(match state {
+        GroupState::Ok => 1,
+        GroupState::Degraded => 2,
+    })
 }
 
 /// DateAndTime (RFC 2579) in UTC: year, month, day, hour, minute, second, tenths, direction and distance from UTC.

@@ -15,8 +15,6 @@ const SYS_SERVICES: i32 = (1 << 2) + (1 << 3) + (1 << 6);
 pub(crate) const SYS_UP_TIME_0: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 3, 0];
 /// snmpTrapOID.0, the second.
 pub(crate) const SNMP_TRAP_OID_0: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];
-/// coldStart.
-pub(crate) const COLD_START: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 5, 1];
 
 /// The modules that are served, for sysORTable: each an identification and a description.
 const MODULES: [(&[u32], &str); 2] = [

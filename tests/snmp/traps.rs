@@ -4,10 +4,12 @@ use crate::ber::{self, Message};
 use crate::sample;
 use crate::smi::Mib;
 use crate::tools::{mib_path, tool};
-use rais::event::Event;
-use rais::snmp::notify::{cold_start, trap};
-use rais_core::address::{GroupName, IdAddress, ServiceAddress, TestName};
-use rais_core::notification::{HostState, Notification, Reason};
+use rais::event::{Event, sentence};
+use rais::snapshot::Snapshot;
+use rais::snmp::notify::{Kind, bindings, v2c};
+use rais_core::address::{GroupName, IdAddress, InterfaceName, ServiceAddress, TestName};
+use rais_core::notification::{GroupState, HostState, Notification, Reason};
+use rais_core::quantity::{Generation, Incarnation};
 use std::io::{BufRead as _, BufReader};
 use std::net::UdpSocket;
 use std::process::{Child, Stdio};
@@ -36,12 +38,42 @@ fn notifications() -> Vec<Notification> {
         Notification::TestRecovered { test },
         Notification::LeaderChange { group: group.clone(), leader: Some(sample::host_id(1)) },
         Notification::HostStateChange { group: group.clone(), host: sample::host_id(4), state: HostState::Dead },
-        Notification::OrphanExpired { group, address },
+        Notification::OrphanExpired { group: group.clone(), address },
+        Notification::GroupStateChange { group: group.clone(), state: GroupState::Degraded, unserved: 3, duplicate: 1 },
+        Notification::AddressConflict { group, address, interface: lan(), mac: String::from("02:00:5e:00:00:01") },
+        Notification::ConfigApplied { generation: Generation(12), signer: Some(String::from("alice")) },
+        Notification::ConfigRejected { error: String::from("rais.toml:3:1: nonsense") },
+        Notification::ColdStart,
+        Notification::WarmStart,
+        Notification::LinkUp { interface: lan(), index: 2, admin_up: true },
+        Notification::LinkDown { interface: lan(), index: 2, admin_up: true },
+        Notification::AuthenticationFailure { source: "192.0.2.7".parse().unwrap() },
     ]
 }
 
+fn lan() -> InterfaceName {
+    InterfaceName::new("lan").unwrap()
+}
+
+/// Ours are declared in RAIS-MIB, the others in those that every management station has.
+fn mib_name(notification: &Notification) -> String {
+    match notification {
+        Notification::ColdStart => String::from("coldStart"),
+        Notification::WarmStart => String::from("warmStart"),
+        Notification::LinkUp { .. } => String::from("linkUp"),
+        Notification::LinkDown { .. } => String::from("linkDown"),
+        Notification::AuthenticationFailure { .. } => String::from("authenticationFailure"),
+        ours => format!("rais{}", ours.name()),
+    }
+}
+
+fn trap(event: &Event, snapshot: &Snapshot, community: &[u8], request_id: i32) -> Vec<u8> {
+    v2c(Kind::Trap, community, request_id, &bindings(event, snapshot))
+}
+
 fn event(number: u64, notification: Notification) -> Event {
-    Event { number, at: sample::at(90), unix_ms: HOUR_ONE + 500, notification }
+    let text = sentence(&notification, &sample::snapshot());
+    Event { number, incarnation: Incarnation(41), at: sample::at(90), unix_ms: HOUR_ONE + 500, notification, text }
 }
 
 fn sent(notification: Notification) -> Message {
@@ -66,7 +98,10 @@ fn a_trap_carries_the_objects_of_its_objects_clause_in_order_and_of_their_syntax
     // RFC 3416 §4.2.6: "If the OBJECTS clause is present ..., then each corresponding variable".
     let mib = Mib::load();
     for notification in notifications() {
-        let name = format!("rais{}", notification.name());
+        let name = mib_name(&notification);
+        if !name.starts_with("rais") {
+            continue;
+        }
         let trap = sent(notification);
         let identity = ber::read_oid(&trap.variables[1].content);
         let (declared, ..) = mib.names.iter().find(|(_, oid, _)| *oid == identity).unwrap();
@@ -87,7 +122,7 @@ fn a_trap_carries_the_objects_of_its_objects_clause_in_order_and_of_their_syntax
 #[test]
 fn every_notification_of_the_mib_is_one_that_is_sent() {
     let declared: Vec<_> = Mib::load().notifications.into_keys().filter(|name| name.starts_with("rais")).collect();
-    let mut sent: Vec<_> = notifications().iter().map(|notification| format!("rais{}", notification.name())).collect();
+    let mut sent: Vec<_> = notifications().iter().map(mib_name).filter(|name| name.starts_with("rais")).collect();
     sent.sort();
     assert_eq!(declared, sent);
 }
@@ -116,11 +151,42 @@ fn the_longest_error_leaves_a_trap_within_one_datagram() {
 }
 
 #[test]
-fn cold_start_is_the_standard_one() {
-    // RFC 3418 coldStart.
-    let trap = ber::read(&cold_start(&sample::snapshot(), sample::at(1), b"public", 3));
-    assert_eq!((trap.pdu, trap.variables.len(), trap.variables[0].number()), (0xa7, 2, 100));
-    assert_eq!(ber::read_oid(&trap.variables[1].content), ber::parse("1.3.6.1.6.3.1.1.5.1"));
+fn a_standard_notification_carries_what_its_own_mib_wants_and_then_who_says_so() {
+    // RFC 3418 coldStart, warmStart, authenticationFailure; RFC 2863 linkDown, linkUp.
+    let tail =
+        ["1.1.0", "11.1.0", "11.2.0", "11.3.0", "11.12.0"].map(|object| format!("1.3.6.1.4.1.32473.1.1.{object}"));
+    let link = ["2.2.1.1.2", "2.2.1.7.2", "2.2.1.8.2", "31.1.1.1.1.2"].map(|object| format!("1.3.6.1.2.1.{object}"));
+    let none: &[String] = &[];
+    let source = [String::from("1.3.6.1.4.1.32473.1.1.11.20.0")];
+    let table = [
+        ("coldStart", 1, none, none),
+        ("warmStart", 2, none, none),
+        ("linkDown", 3, &link, none),
+        ("linkUp", 4, &link, none),
+        ("authenticationFailure", 5, none, &source),
+    ];
+    for (name, number, before, after) in table {
+        let notification = notifications().into_iter().find(|one| mib_name(one) == name).unwrap();
+        let trap = sent(notification);
+        assert_eq!(ber::read_oid(&trap.variables[1].content), ber::parse(&format!("1.3.6.1.6.3.1.1.5.{number}")));
+        let names: Vec<_> = trap.variables[2..].iter().map(ber::Variable::dotted).collect();
+        assert_eq!(names, [before, &tail, after].concat(), "{name}");
+        if name == "linkDown" {
+            let values: Vec<_> = trap.variables[2..5].iter().map(ber::Variable::number).collect();
+            assert_eq!(values, [2, 1, 2], "index, admin up, oper down");
+        }
+    }
+}
+
+#[test]
+fn an_inform_is_the_same_in_another_pdu() {
+    // RFC 3416 §4.2.7: "the contents of the variable bindings ... as for the SNMPv2-Trap-PDU".
+    let event = event(41, notifications().remove(0));
+    let bindings = bindings(&event, &sample::snapshot());
+    let [trap, inform] = [Kind::Trap, Kind::Inform].map(|kind| v2c(kind, b"public", 9, &bindings));
+    let (trap, inform) = (ber::read(&trap), ber::read(&inform));
+    assert_eq!((trap.pdu, inform.pdu), (0xa7, 0xa6));
+    assert_eq!(trap.variables, inform.variables);
 }
 
 /// The real snmptrapd, which prints what it hears.
@@ -180,18 +246,18 @@ fn snmptrapd_decodes_every_notification_by_name() {
     let expected = [
         (
             "raisAcquire",
-            "edge-1 serves 10.9.0.101 of group http (failback)",
+            "edge-1: serves 10.9.0.101 of group http (failback)",
             "raisNotifyReason.0 = INTEGER: failback(3)",
         ),
         (
             "raisAcquireFailed",
-            "edge-1 could not acquire fd00:9::101 of group http: acquire script: exit status 1",
+            "edge-1: could not acquire fd00:9::101 of group http: acquire script: exit status 1",
             "raisNotifyError.0 = STRING: acquire script: exit status 1",
         ),
-        ("raisRelease", "edge-1 released 10.9.0.101 of group http (test)", "raisNotifyAddress.0 = STRING: 10.9.0.101"),
+        ("raisRelease", "edge-1: released 10.9.0.101 of group http (test)", "raisNotifyAddress.0 = STRING: 10.9.0.101"),
         (
             "raisReleaseFailed",
-            "edge-1 released 10.9.0.101 of group http, but not cleanly: acquire script: exit status 1",
+            "edge-1: released 10.9.0.101 of group http, but not cleanly: acquire script: exit status 1",
             "raisNotifyGroup.0 = STRING: http",
         ),
         ("raisTestFailed", "edge-1: test web failed: acquire script: exit status 1", "raisNotifyTest.0 = STRING: web"),
@@ -212,13 +278,56 @@ fn snmptrapd_decodes_every_notification_by_name() {
             "edge-1: group http no longer serves the orphan 10.9.0.101",
             "raisNotifyAddress.0 = STRING: 10.9.0.101",
         ),
+        (
+            "raisGroupStateChange",
+            "edge-1: group http is degraded: 3 addresses unserved, 1 served twice",
+            "raisNotifyGroupState.0 = INTEGER: degraded(2)",
+        ),
+        (
+            "raisAddressConflict",
+            "edge-1: 02:00:5e:00:00:01 uses 10.9.0.101 of group http on lan too",
+            "raisNotifyMac.0 = STRING: 02:00:5e:00:00:01",
+        ),
+        (
+            "raisConfigApplied",
+            "edge-1: configuration 12, signed by alice, is in force",
+            "raisNotifyGeneration.0 = Counter64: 12",
+        ),
+        (
+            "raisConfigRejected",
+            "edge-1: a configuration was refused: rais.toml:3:1: nonsense",
+            "raisNotifyError.0 = STRING: rais.toml:3:1: nonsense",
+        ),
+        (
+            "coldStart",
+            "edge-1: started, with another configuration than before",
+            "raisNotifySeverity.0 = INTEGER: info(1)",
+        ),
+        (
+            "warmStart",
+            "edge-1: started, with the configuration it had before",
+            "raisNotifySeverity.0 = INTEGER: info(1)",
+        ),
+        ("linkUp", "edge-1: interface lan is up", "raisNotifySeverity.0 = INTEGER: info(1)"),
+        ("linkDown", "edge-1: interface lan has lost its carrier", "raisNotifySeverity.0 = INTEGER: warning(2)"),
+        (
+            "authenticationFailure",
+            "edge-1: a question to the SNMP agent from 192.0.2.7 did not prove who asks",
+            "raisNotifySource.0 = STRING: 192.0.2.7",
+        ),
     ];
+    assert_eq!(expected.len(), notifications().len());
     let mut receiver = Receiver::start();
     for ((number, notification), (name, sentence, binding)) in (1..).zip(notifications()).zip(expected) {
         let heard = receiver.hear(&trap(&event(number, notification), &sample::snapshot(), b"public", number as i32));
         println!("{heard}");
         let expected = [
-            format!("snmpTrapOID.0 = OID: RAIS-MIB::{name}|"),
+            // IF-MIB is for whoever has it: without it, its two have the standard's numbers.
+            match name {
+                "linkDown" => String::from("SNMPv2-MIB::snmpTraps.3|SNMPv2-SMI::mib-2.2.2.1.1.2 = INTEGER: 2|"),
+                "linkUp" => String::from("SNMPv2-MIB::snmpTraps.4|SNMPv2-SMI::mib-2.2.2.1.1.2 = INTEGER: 2|"),
+                name => format!("::{name}|"),
+            },
             String::from("RAIS-MIB::raisBoxName.0 = STRING: edge-1"),
             format!("RAIS-MIB::raisNotifyNumber.0 = Counter64: {number}"),
             String::from("RAIS-MIB::raisNotifyTime.0 = STRING: 2026-1-1,1:0:0.5,+0:0"),
@@ -231,7 +340,4 @@ fn snmptrapd_decodes_every_notification_by_name() {
         }
         assert!(!heard.contains("32473"), "everything has a name: {heard}");
     }
-    assert!(
-        receiver.hear(&cold_start(&sample::snapshot(), sample::at(1), b"public", 1)).contains("SNMPv2-MIB::coldStart")
-    );
 }

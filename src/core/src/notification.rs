@@ -1,10 +1,14 @@
 //! Notifications: what an operator is told when a state changes, once per change (G-32).
 //!
-//! Each is readable alone: the SNMP trap, the log line and the event table show the same fields.
+//! Each is readable alone: the SNMP trap, the log line and the event table show the same fields. The first ten are raised
+//! by the node; the others by the edge, which sees what the node does not: they are here so that there is one list, with
+//! one name and one severity for each.
 
-use crate::address::{GroupName, IdAddress, ServiceAddress, TestName};
+use crate::address::{GroupName, IdAddress, InterfaceName, ServiceAddress, TestName};
+use crate::quantity::Generation;
 use alloc::string::String;
 use core::fmt;
+use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 /// Something an operator may want to know.
@@ -89,6 +93,89 @@ pub enum Notification {
         /// The address.
         address: ServiceAddress,
     },
+    /// A group as a whole has been well, or not, for long enough to say so.
+    GroupStateChange {
+        /// The group.
+        group: GroupName,
+        /// What it is now.
+        state: GroupState,
+        /// Addresses that nobody serves.
+        unserved: u32,
+        /// Addresses that more than one box serves.
+        duplicate: u32,
+    },
+    /// A machine that is no box of the group uses an address that this box serves.
+    AddressConflict {
+        /// The group.
+        group: GroupName,
+        /// The address.
+        address: ServiceAddress,
+        /// Where it was seen.
+        interface: InterfaceName,
+        /// The other machine's hardware address, as `02:00:5e:00:00:01`.
+        mac: String,
+    },
+    /// A configuration was loaded and is in force.
+    ConfigApplied {
+        /// Its generation.
+        generation: Generation,
+        /// Who signed it; `None`: nobody.
+        signer: Option<String>,
+    },
+    /// A configuration was to be loaded and was refused; the one before runs on.
+    ConfigRejected {
+        /// What is wrong with it: the first fault.
+        error: String,
+    },
+    /// The daemon has started, with another configuration than it last ran with, or for the first time.
+    ColdStart,
+    /// The daemon has started with the configuration it last ran with.
+    WarmStart,
+    /// One of the box's interfaces can carry traffic.
+    LinkUp {
+        /// The interface.
+        interface: InterfaceName,
+        /// Its index in the kernel and in IF-MIB.
+        index: u32,
+        /// It is set to be up.
+        admin_up: bool,
+    },
+    /// One of the box's interfaces can carry no traffic any more.
+    LinkDown {
+        /// The interface.
+        interface: InterfaceName,
+        /// Its index in the kernel and in IF-MIB.
+        index: u32,
+        /// It is set to be up: then it is the cable or the switch.
+        admin_up: bool,
+    },
+    /// Somebody asked the SNMP agent with a community or a key that is not good there.
+    AuthenticationFailure {
+        /// Where the question came from; anybody can write anything there.
+        source: IpAddr,
+    },
+}
+
+/// How much a notification matters. Each has exactly one, from [`Notification::severity`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Nothing is wrong.
+    Info,
+    /// Something is wrong that the group copes with: look at it in daylight.
+    Warning,
+    /// Clients are affected, or are about to be.
+    Critical,
+}
+
+/// A group as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupState {
+    /// Every address is served by exactly one box.
+    Ok,
+    /// Some address is served by nobody or by more than one box, for longer than a move takes.
+    Degraded,
 }
 
 /// A box as its peers see it.
@@ -153,6 +240,8 @@ macro_rules! words {
     };
 }
 
+words!(Severity { Info => "info", Warning => "warning", Critical => "critical" });
+words!(GroupState { Ok => "ok", Degraded => "degraded" });
 words!(HostState { Up => "up", Quiesced => "quiesced", NotOk => "not-ok", Dead => "dead", Left => "left" });
 words!(Reason {
     Unserved => "unserved",
@@ -183,6 +272,58 @@ impl Notification {
             Self::LeaderChange { .. } => "LeaderChange",
             Self::HostStateChange { .. } => "HostStateChange",
             Self::OrphanExpired { .. } => "OrphanExpired",
+            Self::GroupStateChange { .. } => "GroupStateChange",
+            Self::AddressConflict { .. } => "AddressConflict",
+            Self::ConfigApplied { .. } => "ConfigApplied",
+            Self::ConfigRejected { .. } => "ConfigRejected",
+            Self::ColdStart => "ColdStart",
+            Self::WarmStart => "WarmStart",
+            Self::LinkUp { .. } => "LinkUp",
+            Self::LinkDown { .. } => "LinkDown",
+            Self::AuthenticationFailure { .. } => "AuthenticationFailure",
+        }
+    }
+
+    /// How much it matters.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::Acquire { .. }
+            | Self::Release { .. }
+            | Self::TestRecovered { .. }
+            | Self::LeaderChange { leader: Some(_), .. }
+            | Self::HostStateChange { state: HostState::Up | HostState::Quiesced | HostState::Left, .. }
+            | Self::GroupStateChange { state: GroupState::Ok, .. }
+            | Self::ConfigApplied { .. }
+            | Self::ColdStart
+            | Self::WarmStart
+            | Self::LinkUp { .. } => Severity::Info,
+            Self::AcquireFailed { .. }
+            | Self::ReleaseFailed { .. }
+            | Self::TestFailed { .. }
+            | Self::LeaderChange { leader: None, .. }
+            | Self::HostStateChange { state: HostState::NotOk | HostState::Dead, .. }
+            | Self::ConfigRejected { .. }
+            | Self::LinkDown { .. }
+            | Self::AuthenticationFailure { .. } => Severity::Warning,
+            Self::CannotAssign { .. }
+            | Self::OrphanExpired { .. }
+            | Self::GroupStateChange { state: GroupState::Degraded, .. }
+            | Self::AddressConflict { .. } => Severity::Critical,
+        }
+    }
+
+    /// The severity of what it ends, if it ends something: whoever is told of an alarm is told of its end too.
+    #[must_use]
+    pub const fn ends(&self) -> Option<Severity> {
+        match self {
+            Self::TestRecovered { .. }
+            | Self::LeaderChange { leader: Some(_), .. }
+            | Self::HostStateChange { state: HostState::Up, .. }
+            | Self::ConfigApplied { .. }
+            | Self::LinkUp { .. } => Some(Severity::Warning),
+            Self::GroupStateChange { state: GroupState::Ok, .. } => Some(Severity::Critical),
+            _ => None,
         }
     }
 }
