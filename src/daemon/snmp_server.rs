@@ -1,17 +1,22 @@
 //! The agent's sockets: a datagram in, the agent's answer out, from the address that was asked.
+//!
+//! A SET that is right becomes commands, on the same way into the event loop as those of raisctl; its answer leaves when
+//! the node accepted them. Meanwhile others are answered.
 
+use super::event_loop::{Mailbox, News};
 use super::figures::Figures;
 use crate::config::model::Snmp;
 use crate::os::clock;
-use crate::os::datagram::{DatagramError, DatagramSocket};
+use crate::os::datagram::{Asked, DatagramError, DatagramSocket};
 use crate::snapshot::Snapshot;
-use crate::snmp::{Agent, AgentParams, Community};
+use crate::snmp::{Agent, AgentParams, Answered, Community, Pending};
+use rais_core::io::Command;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time;
 
@@ -19,6 +24,11 @@ use tokio::time;
 const MAX_REQUEST: usize = 4096;
 /// After a socket error that is none of one datagram.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// SETs that wait for the node at a time: operators, one by one. More are dropped, and asked again by their managers.
+const MAX_PENDING: usize = 16;
+/// The node answers within microseconds; longer means that it is gone, and the SET has failed.
+const COMMAND_WITHIN: Duration = Duration::from_secs(2);
 
 /// The agent and its sockets.
 #[derive(Debug)]
@@ -31,6 +41,8 @@ struct Shared {
     agent: Mutex<Agent>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     figures: Arc<Figures>,
+    mailbox: Mailbox,
+    pending: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -42,9 +54,10 @@ impl std::fmt::Debug for Shared {
 impl SnmpServer {
     /// An agent that listens nowhere and answers nobody.
     #[must_use]
-    pub(super) fn new(snapshots: watch::Receiver<Arc<Snapshot>>, figures: Arc<Figures>) -> Self {
+    pub(super) fn new(snapshots: watch::Receiver<Arc<Snapshot>>, figures: Arc<Figures>, mailbox: Mailbox) -> Self {
         let agent = Mutex::new(Agent::new(AgentParams::default()));
-        Self { shared: Arc::new(Shared { agent, snapshots, figures }), sockets: BTreeMap::new() }
+        let pending = Arc::new(Semaphore::new(MAX_PENDING));
+        Self { shared: Arc::new(Shared { agent, snapshots, figures, mailbox, pending }), sockets: BTreeMap::new() }
     }
 
     /// Opens the sockets that a configuration wants and that are not open yet. Nothing is served on them before
@@ -75,13 +88,13 @@ impl SnmpServer {
         });
         for socket in opened {
             let address = socket.address();
-            let task = tokio::spawn(serve(Arc::clone(&self.shared), socket));
+            let task = tokio::spawn(serve(Arc::clone(&self.shared), Arc::new(socket)));
             self.sockets.insert(address, task.abort_handle());
         }
     }
 }
 
-async fn serve(shared: Arc<Shared>, socket: DatagramSocket) {
+async fn serve(shared: Arc<Shared>, socket: Arc<DatagramSocket>) {
     let mut buffer = vec![0; MAX_REQUEST];
     let mut reply = Vec::new();
     loop {
@@ -101,19 +114,64 @@ async fn serve(shared: Arc<Shared>, socket: DatagramSocket) {
             let mut agent = shared.agent.lock().unwrap_or_else(PoisonError::into_inner);
             agent.answer(datagram, asked.by.ip(), &snapshot, clock::now(), &mut reply)
         };
-        let counter = match answered {
-            Ok(()) => match socket.answer(&asked, &reply) {
-                Ok(()) => &figures.snmp_out,
-                Err(error) => {
-                    tracing::debug!(by = %asked.by, at = %asked.at, %error, "an answer was not sent");
-                    &figures.snmp_dropped
-                }
-            },
+        match answered {
+            Ok(Answered::Now) => send(&shared, &socket, &asked, &reply),
+            Ok(Answered::Once(pending)) => {
+                let Ok(place) = Arc::clone(&shared.pending).try_acquire_owned() else {
+                    shared.agent.lock().unwrap_or_else(PoisonError::into_inner).settle(&pending, false);
+                    figures.snmp_dropped.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                };
+                let (shared, socket) = (Arc::clone(&shared), Arc::clone(&socket));
+                tokio::spawn(async move {
+                    let reply = carry_out(&shared, *pending, &asked).await;
+                    send(&shared, &socket, &asked, &reply);
+                    drop(place);
+                });
+            }
             Err(cause) => {
                 tracing::debug!(by = %asked.by, %cause, "a request was not answered");
-                &figures.snmp_dropped
+                figures.snmp_dropped.fetch_add(1, Ordering::Relaxed);
             }
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        }
     }
+}
+
+fn send(shared: &Shared, socket: &DatagramSocket, asked: &Asked, reply: &[u8]) {
+    let counter = match socket.answer(asked, reply) {
+        Ok(()) => &shared.figures.snmp_out,
+        Err(error) => {
+            tracing::debug!(by = %asked.by, at = %asked.at, %error, "an answer was not sent");
+            &shared.figures.snmp_dropped
+        }
+    };
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Has the changes of a SET carried out, all or none, and returns the answer.
+async fn carry_out(shared: &Shared, pending: Pending, asked: &Asked) -> Vec<u8> {
+    let mut failed = None;
+    for (number, change) in pending.changes.iter().enumerate() {
+        tracing::info!(command = ?change.command, by = %asked.by, "an operator asks by SNMP");
+        if !command(&shared.mailbox, change.command.clone()).await {
+            failed = Some(number);
+            break;
+        }
+    }
+    shared.agent.lock().unwrap_or_else(PoisonError::into_inner).settle(&pending, failed.is_none());
+    let Some(failed) = failed else { return pending.done };
+    for change in pending.changes.iter().take(failed).rev() {
+        tracing::warn!(command = ?change.undo, by = %asked.by, "a SET failed: what it had done is taken back");
+        if !command(&shared.mailbox, change.undo.clone()).await {
+            return pending.undo_failed;
+        }
+    }
+    pending.failed.into_iter().nth(failed).unwrap_or(pending.undo_failed)
+}
+
+/// Did the node accept it?
+async fn command(mailbox: &Mailbox, command: Command) -> bool {
+    let (answer, answered) = oneshot::channel();
+    mailbox.send(News::Command(command, answer));
+    matches!(time::timeout(COMMAND_WITHIN, answered).await, Ok(Ok(Ok(()))))
 }

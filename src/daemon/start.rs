@@ -1,7 +1,7 @@
 //! Start and stop: in which order things come up, what keeps the daemon from starting, and how it ends.
 
 use super::control::Control;
-use super::event_loop::{Configured, EventLoop, Inbox, Outputs, mailbox};
+use super::event_loop::{Configured, EventLoop, Inbox, Mailbox, Outputs, mailbox};
 use super::event_table::EventTable;
 use super::executor::{Context, Executor};
 use super::figures::Figures;
@@ -119,7 +119,8 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let (snapshots, snapshot) = watch::channel(Arc::new(nothing_yet(&configuration, incarnation)));
     let netlink = Netlink::connect().map_err(failed(Exit::Network, "network"))?;
     remove_left_behind(&netlink).await;
-    let snmp = SnmpServer::new(snapshot.clone(), Arc::clone(&figures));
+    let (mailbox, inbox) = mailbox().map_err(failed(Exit::Failed, "event loop"))?;
+    let snmp = SnmpServer::new(snapshot.clone(), Arc::clone(&figures), mailbox.clone());
     let started = clock::now();
     let mut applier = Applier { source, netlink: netlink.clone(), executables, snmp, started, incarnation };
     let (running, configured) = applier.start(configuration).await.map_err(|error| match error {
@@ -128,7 +129,7 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     })?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %incarnation, "raisd starts");
 
-    let base = Base { options, snapshots, snapshot, running, figures, netlink };
+    let base = Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox };
     let mut wired = wire(base, applier, configured)?;
     tokio::spawn(wired.control.clone().serve_socket(control_socket));
     if let Some(port) = options.control_port.clone() {
@@ -152,6 +153,8 @@ struct Base<'a> {
     running: Arc<Running>,
     figures: Arc<Figures>,
     netlink: Netlink,
+    mailbox: Mailbox,
+    inbox: Inbox,
 }
 
 /// What is left to watch once everything runs.
@@ -165,10 +168,9 @@ struct Wired {
 
 /// Makes the queues, starts the event loop, and spawns every task that ends with it.
 fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wired, Failure> {
-    let Base { options, snapshots, snapshot, running, figures, netlink } = base;
+    let Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox } = base;
     let (running_sender, running) = watch::channel(running);
     let ports = configured.ports.clone();
-    let (mailbox, inbox) = mailbox().map_err(failed(Exit::Failed, "event loop"))?;
     let (actions_sender, actions) = unbounded_channel();
     let (notifications_sender, notifications) = unbounded_channel();
     let outputs = Outputs {

@@ -10,6 +10,7 @@ use super::message::{self, digestible, message, message_octets};
 use super::pdu::{Verdict, Work};
 use super::prepared::{Prepared, Served};
 use super::registry::Registry;
+use super::set::{Pending, Step};
 use super::{rais_mib, snmpv2_mib};
 use crate::snapshot::Snapshot;
 use rais_core::time::Instant;
@@ -34,12 +35,24 @@ impl Default for AgentParams {
     }
 }
 
+/// What became of a datagram that is answered.
+#[derive(Debug)]
+#[must_use]
+pub enum Answered {
+    /// The reply stands there: send it.
+    Now,
+    /// It is a SET that is right: have it carried out, then send one of its answers.
+    Once(Box<Pending>),
+}
+
 /// Answers requests from snapshots.
 pub struct Agent {
     communities: Communities,
     max_message_octets: usize,
     registry: Registry,
     counters: Counters,
+    /// snmpSetSerialNo.
+    serial_number: i32,
     prepared: Option<Prepared>,
     /// The variable bindings of the answer being made.
     bindings: Vec<u8>,
@@ -52,8 +65,9 @@ impl Agent {
         Self {
             communities: Communities::new(params.communities),
             max_message_octets: params.max_message_octets,
-            registry: Registry::new(&[snmpv2_mib::SYSTEM, snmpv2_mib::SNMP, rais_mib::ENTRIES]),
+            registry: Registry::new(&[snmpv2_mib::SYSTEM, snmpv2_mib::SNMP, snmpv2_mib::SNMP_SET, rais_mib::ENTRIES]),
             counters: Counters::default(),
+            serial_number: 0,
             prepared: None,
             bindings: Vec::with_capacity(MAX_MESSAGE_OCTETS),
         }
@@ -73,6 +87,7 @@ impl Agent {
 
     /// Answers one datagram: source, form, community, PDU, in this order. The answer replaces what stands in `reply`;
     /// send it to where the datagram came from, from the address it was sent to. `now` is on the snapshot's clock.
+    /// A SET that is right leaves `reply` empty: see [`Answered::Once`].
     ///
     /// # Errors
     /// [`Dropped`] says why there is no answer; `reply` is empty then. Every datagram is counted, answered or not.
@@ -83,15 +98,22 @@ impl Agent {
         snapshot: &Arc<Snapshot>,
         now: Instant,
         reply: &mut Vec<u8>,
-    ) -> Result<(), Dropped> {
+    ) -> Result<Answered, Dropped> {
         self.counters.in_packets += 1;
         reply.clear();
         if !self.prepared.as_ref().is_some_and(|prepared| prepared.is_of(snapshot)) {
             self.prepared = Some(Prepared::new(snapshot));
         }
         let outcome = self.respond(datagram, source.to_canonical(), snapshot, now, reply);
-        self.counters.count(outcome);
+        self.counters.count(outcome.as_ref().map(|_| ()).map_err(|cause| *cause));
         outcome
+    }
+
+    /// A SET was carried out, or was not.
+    pub fn settle(&mut self, pending: &Pending, carried_out: bool) {
+        if let (false, Some(before)) = (carried_out, pending.serial_before) {
+            self.serial_number = before;
+        }
     }
 
     fn respond(
@@ -101,7 +123,7 @@ impl Agent {
         snapshot: &Snapshot,
         now: Instant,
         reply: &mut Vec<u8>,
-    ) -> Result<(), Dropped> {
+    ) -> Result<Answered, Dropped> {
         if !self.communities.any_open_to(source) {
             return Err(Dropped::ForeignSource);
         }
@@ -118,11 +140,12 @@ impl Agent {
         let Some(prepared) = &self.prepared else { return Err(Dropped::SilentDrop) };
         let work = Work {
             registry: &self.registry,
-            served: Served { snapshot, prepared, counters: &self.counters, now },
+            served: Served { snapshot, prepared, counters: &self.counters, serial_number: self.serial_number, now },
             principal,
             room: &|bindings| fits(Verdict::FINE, bindings),
         };
-        let mut verdict = work.answer(&request, scan.bindings, &mut self.bindings);
+        let mut steps = Vec::new();
+        let mut verdict = work.answer(&request, scan.bindings, &mut self.bindings, &mut steps);
         // An error-index of two octets may be what is too much.
         if !fits(verdict, self.bindings.len()) {
             verdict = Verdict::TOO_BIG;
@@ -131,9 +154,48 @@ impl Agent {
         if !fits(verdict, self.bindings.len()) {
             return Err(Dropped::SilentDrop);
         }
-        message(scan.community, tag::RESPONSE, fields(scan.request_id, verdict), &self.bindings, reply);
-        Ok(())
+        let compose = |verdict, out: &mut Vec<u8>| {
+            message(scan.community, tag::RESPONSE, fields(scan.request_id, verdict), &self.bindings, out);
+        };
+        if verdict == Verdict::FINE
+            && let Some((pending, serial_number)) = pending(steps, self.serial_number, &compose)
+        {
+            self.serial_number = serial_number;
+            return Ok(Answered::Once(Box::new(pending)));
+        }
+        compose(verdict, reply);
+        Ok(Answered::Now)
     }
+}
+
+/// A SET that changes something, ready to be carried out, and what snmpSetSerialNo is from now on.
+fn pending(
+    steps: Vec<(i32, Step)>,
+    serial_number: i32,
+    compose: &dyn Fn(Verdict, &mut Vec<u8>),
+) -> Option<(Pending, i32)> {
+    let composed = |verdict| {
+        let mut out = Vec::new();
+        compose(verdict, &mut out);
+        out
+    };
+    let (mut changes, mut failed, mut taken) = (Vec::new(), Vec::new(), None);
+    for (index, step) in steps {
+        match step {
+            Step::Change(change) => {
+                changes.push(change);
+                failed.push(composed(Verdict::commit_failed(index)));
+            }
+            Step::SerialNumber(next) => taken = Some(next),
+            Step::Nothing => {}
+        }
+    }
+    if changes.is_empty() && taken.is_none() {
+        return None;
+    }
+    let serial_before = taken.map(|_| serial_number);
+    let (done, undo_failed) = (composed(Verdict::FINE), composed(Verdict::UNDO_FAILED));
+    Some((Pending { changes, done, failed, undo_failed, serial_before }, taken.unwrap_or(serial_number)))
 }
 
 fn fields(request_id: i32, verdict: Verdict) -> [i32; 3] {

@@ -118,6 +118,17 @@ fn binding(content: &[u8]) -> Result<(), ScanError> {
     }
 }
 
+/// The variable bindings in a list that was scanned: name, tag and content of the value.
+pub(crate) fn bindings(list: &[u8]) -> impl Iterator<Item = (Oid, u8, &[u8])> {
+    let mut list = Reader { rest: list };
+    std::iter::from_fn(move || {
+        let mut parts = Reader { rest: list.expect(tag::SEQUENCE, "no variable binding").ok()? };
+        let name = parts.expect(tag::OBJECT_IDENTIFIER, "no name").ok().and_then(Oid::from_octets)?;
+        let (tag, content) = parts.next().ok()?;
+        Some((name, tag, content))
+    })
+}
+
 /// An INTEGER of 32 bits. Idle leading octets are let pass up to four in all: X.690 §8.3.2 forbids them, but managers
 /// that always send four octets are in the field, and nothing is ambiguous about them.
 fn signed(content: &[u8]) -> Result<i32, ScanError> {

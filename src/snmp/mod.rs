@@ -11,6 +11,7 @@
 //! └ pdu        GET, GETNEXT, GETBULK, SET                                             (RFC 3416 §4.2)
 //!   └ registry the ordered list of objects
 //!     ├ table  rows in index order
+//!     ├ set    what may be written, and what carries it out
 //!     └ snmpv2_mib, rais_mib/…   one file per table
 //! notify       events as notifications                                                (RFC 3416 §4.2.6)
 //! ```
@@ -30,13 +31,15 @@ mod pdu;
 mod prepared;
 mod rais_mib;
 mod registry;
+mod set;
 mod snmpv2_mib;
 mod table;
 mod value;
 
 pub use access::View;
-pub use agent::{Agent, AgentParams, MAX_MESSAGE_OCTETS};
+pub use agent::{Agent, AgentParams, Answered, MAX_MESSAGE_OCTETS};
 pub use ber::ScanError;
 pub use community::{BadCommunity, Community, MAX_COMMUNITY_OCTETS};
 pub use counters::{Counters, Dropped};
 pub use oid::{MAX_ARCS, Oid};
+pub use set::{Change, Pending};

@@ -4,11 +4,13 @@
 //! whoever does ([`Room`]).
 
 use super::access::View;
+use super::ber::bindings;
 use super::community::Principal;
 use super::message::{Operation, Request};
 use super::oid::Oid;
 use super::prepared::Served;
 use super::registry::{Instance, Registry};
+use super::set::{NewValue, Refusal, Step};
 use super::value::{Value, binding};
 
 /// error-status of RFC 3416 §3, as far as this agent answers with it.
@@ -18,7 +20,26 @@ pub(crate) enum ErrorStatus {
     NoError = 0,
     TooBig = 1,
     NoAccess = 6,
+    WrongType = 7,
+    WrongValue = 10,
+    NoCreation = 11,
+    InconsistentValue = 12,
+    CommitFailed = 14,
+    UndoFailed = 15,
     NotWritable = 17,
+}
+
+impl From<Refusal> for ErrorStatus {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoAccess => Self::NoAccess,
+            Refusal::NotWritable => Self::NotWritable,
+            Refusal::WrongType => Self::WrongType,
+            Refusal::WrongValue => Self::WrongValue,
+            Refusal::NoCreation => Self::NoCreation,
+            Refusal::InconsistentValue => Self::InconsistentValue,
+        }
+    }
 }
 
 /// What is answered, besides the variable bindings.
@@ -33,6 +54,13 @@ impl Verdict {
     pub(crate) const FINE: Self = Self { status: ErrorStatus::NoError, index: 0 };
     /// RFC 3416 §4.2.1 to §4.2.3, §4.2.5: error-index zero, no variable bindings.
     pub(crate) const TOO_BIG: Self = Self { status: ErrorStatus::TooBig, index: 0 };
+    /// §4.2.5: "undoFailed", error-index zero.
+    pub(crate) const UNDO_FAILED: Self = Self { status: ErrorStatus::UndoFailed, index: 0 };
+
+    /// §4.2.5: a variable binding that was fine could not be carried out all the same.
+    pub(crate) const fn commit_failed(index: i32) -> Self {
+        Self { status: ErrorStatus::CommitFailed, index }
+    }
 }
 
 /// Does a message fit whose variable bindings take this many octets?
@@ -49,7 +77,14 @@ pub(crate) struct Work<'a> {
 impl Work<'_> {
     /// Answers a request: appends the variable bindings of the response and says what else stands in it. `echo` are the
     /// request's own variable bindings, which some responses carry.
-    pub(crate) fn answer(&self, request: &Request<'_>, echo: &[u8], out: &mut Vec<u8>) -> Verdict {
+    /// `steps` gets what a SET that is fine does, with the number of its variable binding.
+    pub(crate) fn answer(
+        &self,
+        request: &Request<'_>,
+        echo: &[u8],
+        out: &mut Vec<u8>,
+        steps: &mut Vec<(i32, Step)>,
+    ) -> Verdict {
         out.clear();
         let verdict = match request.operation {
             Operation::Get => self.get(request, out),
@@ -58,7 +93,7 @@ impl Work<'_> {
                 self.get_bulk(request, non_repeaters, max_repetitions, out);
                 Verdict::FINE
             }
-            Operation::Set => self.set(request, echo, out),
+            Operation::Set => self.set(echo, out, steps),
         };
         if verdict.status == ErrorStatus::TooBig {
             out.clear();
@@ -120,23 +155,28 @@ impl Work<'_> {
         }
     }
 
-    /// §4.2.5: nothing that is served can be written in this release, so that the first two checks decide.
-    fn set(&self, request: &Request<'_>, echo: &[u8], out: &mut Vec<u8>) -> Verdict {
+    /// §4.2.5, the first phase: every variable binding is validated, in order, and the first that fails decides.
+    fn set(&self, echo: &[u8], out: &mut Vec<u8>, steps: &mut Vec<(i32, Step)>) -> Verdict {
         if !(self.room)(echo.len()) {
             return Verdict::TOO_BIG;
         }
         out.extend_from_slice(echo);
-        let refused = request.names().zip(1..).next().map(|(name, index)| {
-            let status = if self.principal.write.contains(name.arcs()) {
-                // (2): there are no variables under any prefix that can be created or changed.
-                ErrorStatus::NotWritable
+        // A SET that takes the serial number twice takes it once: what a binding finds is what was there before.
+        for ((name, tag, content), index) in bindings(echo).zip(1..) {
+            let step = if self.principal.write.contains(name.arcs()) {
+                self.registry.change(&self.served, name.arcs(), NewValue { tag, content })
             } else {
-                // (1)
-                ErrorStatus::NoAccess
+                Err(Refusal::NoAccess)
             };
-            Verdict { status, index }
-        });
-        refused.unwrap_or(Verdict::FINE)
+            match step {
+                Ok(step) => steps.push((index, step)),
+                Err(refusal) => {
+                    steps.clear();
+                    return Verdict { status: refusal.into(), index };
+                }
+            }
+        }
+        Verdict::FINE
     }
 
     /// Appends what comes after a place; `None` if it does not fit, and then nothing was appended.

@@ -45,6 +45,8 @@ pub(crate) struct Served<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) prepared: &'a Prepared,
     pub(crate) counters: &'a Counters,
+    /// snmpSetSerialNo.
+    pub(crate) serial_number: i32,
     pub(crate) now: Instant,
 }
 

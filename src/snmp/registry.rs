@@ -6,6 +6,7 @@
 use super::access::View;
 use super::oid::Oid;
 use super::prepared::Served;
+use super::set::{NewValue, Refusal, Step, Syntax};
 use super::table::{Row, Table};
 use super::value::Value;
 
@@ -13,9 +14,14 @@ use super::value::Value;
 pub(crate) enum Object {
     /// One value, at `.0` below the object's identifier.
     Scalar(for<'a> fn(&Served<'a>) -> Value<'a>),
+    /// The same, and it may be written.
+    WritableScalar { value: for<'a> fn(&Served<'a>) -> Value<'a>, syntax: Syntax, change: ChangeScalar },
     /// Columns and rows below the identifier of the table's entry.
     Table(&'static dyn Table),
 }
+
+/// What it takes to give a scalar another value.
+pub(crate) type ChangeScalar = fn(&Served<'_>, i32) -> Result<Step, Refusal>;
 
 /// One prefix and what answers below it.
 pub(crate) struct Entry {
@@ -26,6 +32,15 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) const fn scalar(prefix: &'static [u32], value: for<'a> fn(&Served<'a>) -> Value<'a>) -> Self {
         Self { prefix, object: Object::Scalar(value) }
+    }
+
+    pub(crate) const fn writable(
+        prefix: &'static [u32],
+        value: for<'a> fn(&Served<'a>) -> Value<'a>,
+        syntax: Syntax,
+        change: ChangeScalar,
+    ) -> Self {
+        Self { prefix, object: Object::WritableScalar { value, syntax, change } }
     }
 
     pub(crate) const fn table(prefix: &'static [u32], table: &'static dyn Table) -> Self {
@@ -60,17 +75,13 @@ impl Registry {
 
     /// The value of exactly this name (RFC 3416 §4.2.1).
     pub(crate) fn value<'a>(&self, served: &Served<'a>, view: &View, name: &[u32]) -> Value<'a> {
-        let below = self.0.partition_point(|entry| entry.prefix <= name);
-        let entry = below.checked_sub(1).and_then(|found| self.0.get(found));
-        let Some((entry, rest)) = entry.and_then(|entry| Some((entry, name.strip_prefix(entry.prefix)?))) else {
-            return Value::NoSuchObject;
-        };
+        let Some((entry, rest)) = self.entry_above(name) else { return Value::NoSuchObject };
         if !view.contains(name) {
             return Value::NoSuchObject;
         }
         match (&entry.object, rest) {
-            (Object::Scalar(value), [0]) => value(served),
-            (Object::Scalar(_), _) => Value::NoSuchInstance,
+            (Object::Scalar(value) | Object::WritableScalar { value, .. }, [0]) => value(served),
+            (Object::Scalar(_) | Object::WritableScalar { .. }, _) => Value::NoSuchInstance,
             (Object::Table(table), [column, index @ ..]) if table.columns().contains(column) => {
                 match table.exact(served, index) {
                     Some(row) => table.value(served, *column, row),
@@ -79,6 +90,33 @@ impl Registry {
             }
             (Object::Table(_), _) => Value::NoSuchObject,
         }
+    }
+
+    /// What setting `name` to `value` would do: (2) to (10) of RFC 3416 §4.2.5, in that order.
+    pub(crate) fn change(&self, served: &Served<'_>, name: &[u32], value: NewValue<'_>) -> Result<Step, Refusal> {
+        let (entry, rest) = self.entry_above(name).ok_or(Refusal::NotWritable)?;
+        match (&entry.object, rest) {
+            (Object::Scalar(_), _) => Err(Refusal::NotWritable),
+            (Object::WritableScalar { syntax, change, .. }, rest) => {
+                let number = value.number(*syntax)?;
+                if rest == [0] { change(served, number) } else { Err(Refusal::NoCreation) }
+            }
+            (Object::Table(table), [column, index @ ..]) => {
+                let writable = table.writable().iter().find(|(writable, _)| writable == column);
+                let (_, syntax) = writable.ok_or(Refusal::NotWritable)?;
+                let number = value.number(*syntax)?;
+                let row = table.exact(served, index).ok_or(Refusal::NoCreation)?;
+                table.change(served, *column, row, number)
+            }
+            (Object::Table(_), []) => Err(Refusal::NotWritable),
+        }
+    }
+
+    /// The entry that a name is below, and what of the name is left.
+    fn entry_above<'n>(&self, name: &'n [u32]) -> Option<(&'static Entry, &'n [u32])> {
+        let below = self.0.partition_point(|entry| entry.prefix <= name);
+        let entry = below.checked_sub(1).and_then(|found| self.0.get(found))?;
+        Some((entry, name.strip_prefix(entry.prefix)?))
     }
 
     /// The first instance in the view whose name comes after this one (RFC 3416 §4.2.2), and its name.
@@ -104,7 +142,7 @@ impl Registry {
         let Some(entry) = self.0.get(instance.entry) else { return Oid::EMPTY };
         let mut name = Oid::new(entry.prefix);
         match &entry.object {
-            Object::Scalar(_) => name.extend([0]),
+            Object::Scalar(_) | Object::WritableScalar { .. } => name.extend([0]),
             Object::Table(table) => {
                 name.extend(table.columns().get(instance.column).copied());
                 table.index(served, instance.row, &mut name);
@@ -116,7 +154,7 @@ impl Registry {
     /// An instance's value.
     pub(crate) fn value_of<'a>(&self, served: &Served<'a>, instance: Instance) -> Value<'a> {
         match self.0.get(instance.entry).map(|entry| &entry.object) {
-            Some(Object::Scalar(value)) => value(served),
+            Some(Object::Scalar(value) | Object::WritableScalar { value, .. }) => value(served),
             Some(Object::Table(table)) => match table.columns().get(instance.column) {
                 Some(column) => table.value(served, *column, instance.row),
                 None => Value::NoSuchObject,
@@ -128,8 +166,8 @@ impl Registry {
     /// The first instance below an entry after `rest`, as column and row.
     fn after_within(entry: &Entry, served: &Served<'_>, view: &View, rest: &[u32]) -> Option<(usize, Row)> {
         match (&entry.object, rest) {
-            (Object::Scalar(_), []) => Some((0, ONLY_ROW)),
-            (Object::Scalar(_), _) => None,
+            (Object::Scalar(_) | Object::WritableScalar { .. }, []) => Some((0, ONLY_ROW)),
+            (Object::Scalar(_) | Object::WritableScalar { .. }, _) => None,
             (Object::Table(_), []) => Self::first_of_columns(entry, served, view, 0),
             (Object::Table(table), [column, index @ ..]) => {
                 let at = table.columns().partition_point(|known| known < column);
@@ -146,7 +184,7 @@ impl Registry {
     /// The first row of the first column from this one on that the view touches.
     fn first_of_columns(entry: &Entry, served: &Served<'_>, view: &View, from: usize) -> Option<(usize, Row)> {
         match &entry.object {
-            Object::Scalar(_) => (from == 0).then_some((0, ONLY_ROW)),
+            Object::Scalar(_) | Object::WritableScalar { .. } => (from == 0).then_some((0, ONLY_ROW)),
             Object::Table(table) => {
                 let seen = |column: &u32| {
                     let mut name = Oid::new(entry.prefix);
@@ -170,7 +208,7 @@ impl Registry {
     fn step(&self, served: &Served<'_>, view: &View, from: Instance) -> Option<Instance> {
         let entry = self.0.get(from.entry)?;
         let within = match &entry.object {
-            Object::Scalar(_) => None,
+            Object::Scalar(_) | Object::WritableScalar { .. } => None,
             Object::Table(table) => match table.next(served, from.row) {
                 Some(row) => Some((from.column, row)),
                 None => Self::first_of_columns(entry, served, view, from.column + 1),

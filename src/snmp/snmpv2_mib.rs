@@ -5,6 +5,7 @@ use super::oid::Oid;
 use super::prepared::Served;
 use super::rais_mib;
 use super::registry::Entry;
+use super::set::{Syntax, serial_number};
 use super::table::{Row, Table};
 use super::value::Value;
 
@@ -49,6 +50,13 @@ pub(crate) const SNMP: &[Entry] = &[
     // The agent is no proxy: there is nothing it could fail to pass on.
     Entry::scalar(&[1, 3, 6, 1, 2, 1, 11, 32], |_| Value::Counter32(0)),
 ];
+
+pub(crate) const SNMP_SET: &[Entry] = &[Entry::writable(
+    &[1, 3, 6, 1, 6, 3, 1, 1, 6, 1],
+    |served| Value::Integer(served.serial_number),
+    Syntax::Natural,
+    |served, named| serial_number(served.serial_number, named),
+)];
 
 /// sysORTable: rows are numbered from 1.
 struct ObjectResources;

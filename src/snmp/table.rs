@@ -7,6 +7,7 @@
 
 use super::oid::Oid;
 use super::prepared::Served;
+use super::set::{Refusal, Step, Syntax};
 use super::value::{Value, inet_address_type};
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -32,6 +33,14 @@ pub(crate) trait Table: Sync {
     fn index(&self, served: &Served<'_>, row: Row, name: &mut Oid);
     /// What stands in a column.
     fn value<'a>(&self, served: &Served<'a>, column: u32, row: Row) -> Value<'a>;
+    /// The columns that may be written in some row at least, and what they may hold.
+    fn writable(&self) -> &'static [(u32, Syntax)] {
+        &[]
+    }
+    /// What giving a writable column another value in this row would do.
+    fn change(&self, _served: &Served<'_>, _column: u32, _row: Row, _value: i32) -> Result<Step, Refusal> {
+        Err(Refusal::NotWritable)
+    }
 }
 
 /// A table indexed by a configured name.
@@ -52,6 +61,12 @@ pub(crate) trait ByGroupAndAddress: Sync {
     /// The address of a group's row; they ascend, IPv4 first.
     fn address(served: &Served<'_>, group: usize, row: usize) -> Option<IpAddr>;
     fn value<'a>(served: &Served<'a>, column: u32, group: usize, row: usize) -> Value<'a>;
+    /// As [`Table::writable`].
+    const WRITABLE: &'static [(u32, Syntax)] = &[];
+    /// As [`Table::change`].
+    fn change(_served: &Served<'_>, _column: u32, _group: usize, _row: usize, _value: i32) -> Result<Step, Refusal> {
+        Err(Refusal::NotWritable)
+    }
 }
 
 /// A name as it stands in an index: its length, then its octets.
@@ -185,5 +200,13 @@ impl<T: ByGroupAndAddress> Table for Grouped<T> {
 
     fn value<'a>(&self, served: &Served<'a>, column: u32, row: Row) -> Value<'a> {
         T::value(served, column, row.outer, row.inner)
+    }
+
+    fn writable(&self) -> &'static [(u32, Syntax)] {
+        T::WRITABLE
+    }
+
+    fn change(&self, served: &Served<'_>, column: u32, row: Row, value: i32) -> Result<Step, Refusal> {
+        T::change(served, column, row.outer, row.inner, value)
     }
 }

@@ -3,7 +3,8 @@
 use crate::ber::{self, GET, GET_BULK, GET_NEXT, Message, Variable};
 use crate::sample;
 use rais::snapshot::Snapshot;
-use rais::snmp::{Agent, AgentParams, Community, Dropped};
+use rais::snmp::{Agent, AgentParams, Answered, Community, Dropped, Pending};
+use rais_core::io::Command;
 use rais_core::time::Instant;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,8 +14,10 @@ pub const COMMUNITY: &[u8] = b"public";
 pub const SYS_DESCR: &str = "1.3.6.1.2.1.1.1.0";
 pub const SYS_UP_TIME: &str = "1.3.6.1.2.1.1.3.0";
 pub const SYS_NAME: &str = "1.3.6.1.2.1.1.5.0";
-/// raisAgentUnexpectedPdus.0: the last of all instances.
-pub const LAST: &str = "1.3.6.1.4.1.32473.1.1.12.2.0";
+/// snmpSetSerialNo.0: the last of all instances.
+pub const LAST: &str = "1.3.6.1.6.3.1.1.6.1.0";
+/// raisAgentUnexpectedPdus.0: the one before it.
+pub const BEFORE_LAST: &str = "1.3.6.1.4.1.32473.1.1.12.2.0";
 /// raisObjects.
 pub const RAIS: &str = "1.3.6.1.4.1.32473.1.1";
 
@@ -22,6 +25,10 @@ pub struct Bench {
     pub agent: Agent,
     pub snapshot: Arc<Snapshot>,
     pub now: Instant,
+    /// What SETs had carried out, in order.
+    pub commands: Vec<Command>,
+    /// What is refused.
+    pub refused: Vec<Command>,
 }
 
 impl Bench {
@@ -30,7 +37,25 @@ impl Bench {
     }
 
     pub fn with(snapshot: Snapshot, params: AgentParams) -> Self {
-        Self { agent: Agent::new(params), now: snapshot.view.at, snapshot: Arc::new(snapshot) }
+        let (commands, refused) = (Vec::new(), Vec::new());
+        Self { agent: Agent::new(params), now: snapshot.view.at, snapshot: Arc::new(snapshot), commands, refused }
+    }
+
+    /// As the daemon does it: in order, and back again if one is refused.
+    fn carry_out(&mut self, pending: Pending) -> Vec<u8> {
+        let failed = pending.changes.iter().position(|change| self.refused.contains(&change.command));
+        let done = failed.unwrap_or(pending.changes.len());
+        self.commands.extend(pending.changes[..done].iter().map(|change| change.command.clone()));
+        let undone: Vec<_> = pending.changes[..done].iter().rev().map(|change| change.undo.clone()).collect();
+        self.agent.settle(&pending, failed.is_none());
+        match failed {
+            None => pending.done,
+            Some(_) if undone.iter().any(|command| self.refused.contains(command)) => pending.undo_failed,
+            Some(failed) => {
+                self.commands.extend(undone);
+                pending.failed[failed].clone()
+            }
+        }
     }
 
     /// The raw answer to a raw datagram.
@@ -42,8 +67,11 @@ impl Bench {
         let source: IpAddr = source.parse().unwrap();
         let mut reply = vec![0xee; 3];
         let outcome = self.agent.answer(datagram, source, &self.snapshot, self.now, &mut reply);
-        assert_eq!(outcome.is_err(), reply.is_empty(), "a reply stands where there is an answer");
-        outcome.map(|()| reply)
+        assert_eq!(matches!(outcome, Ok(Answered::Now)), !reply.is_empty(), "a reply stands where there is one");
+        match outcome? {
+            Answered::Now => Ok(reply),
+            Answered::Once(pending) => Ok(self.carry_out(*pending)),
+        }
     }
 
     pub fn ask(&mut self, datagram: &[u8]) -> Message {

@@ -1,8 +1,11 @@
 //! raisHostTable: the boxes of the groups.
 
 use crate::snmp::prepared::Served;
+use crate::snmp::set::{Change, Refusal, Step, Syntax};
 use crate::snmp::table::ByGroupAndAddress;
 use crate::snmp::value::Value;
+use rais_core::address::GroupName;
+use rais_core::io::Command;
 use rais_core::notification::HostState;
 use rais_core::view::HostView;
 use std::net::IpAddr;
@@ -24,8 +27,34 @@ pub(in crate::snmp) const fn state(state: HostState) -> Value<'static> {
     })
 }
 
+/// raisHostAdminStatus.
+const ADMIN_STATUS: u32 = 21;
+const ACTIVE: i32 = 1;
+const QUIESCED: i32 = 2;
+const DRAINING: i32 = 3;
+
+/// What an operator wants of the box.
+const fn admin_status(host: &HostView) -> i32 {
+    match (host.draining, host.quiesced) {
+        (true, _) => DRAINING,
+        (false, true) => QUIESCED,
+        (false, false) => ACTIVE,
+    }
+}
+
+/// What `raisctl` would be told to do in this group.
+fn command(admin_status: i32, group: &GroupName) -> Command {
+    let group = Some(group.clone());
+    match admin_status {
+        QUIESCED => Command::Quiesce { group },
+        DRAINING => Command::Drain { group },
+        _ => Command::Unquiesce { group },
+    }
+}
+
 impl ByGroupAndAddress for HostTable {
-    const COLUMNS: &'static [u32] = &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20];
+    const COLUMNS: &'static [u32] = &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, ADMIN_STATUS];
+    const WRITABLE: &'static [(u32, Syntax)] = &[(ADMIN_STATUS, Syntax::OneOf(&[ACTIVE, QUIESCED, DRAINING]))];
 
     fn rows(served: &Served<'_>, group: usize) -> usize {
         served.group(group).map_or(0, |group| group.hosts.len())
@@ -58,7 +87,23 @@ impl ByGroupAndAddress for HostTable {
             18 => Value::Counter64(host.incarnation.0),
             19 => Value::Counter32(host.transitions),
             20 => Value::up_time(host.last_change, served.started()),
+            ADMIN_STATUS => Value::Integer(admin_status(host)),
             _ => Value::NoSuchInstance,
         }
+    }
+
+    /// Only this box obeys: no message of the group protocol tells another one to quiesce.
+    fn change(served: &Served<'_>, _column: u32, group: usize, number: usize, wanted: i32) -> Result<Step, Refusal> {
+        let (Some(group), Some(host)) = (served.group(group), row(served, group, number)) else {
+            return Err(Refusal::NoCreation);
+        };
+        if host.id != group.id {
+            return Err(Refusal::NotWritable);
+        }
+        let present = admin_status(host);
+        if present == wanted {
+            return Ok(Step::Nothing);
+        }
+        Ok(Step::Change(Change { command: command(wanted, &group.name), undo: command(present, &group.name) }))
     }
 }
