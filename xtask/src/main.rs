@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<report::Late>() { ExitCode::from(report::Late::EXIT_CODE) } else { ExitCode::FAILURE }
         }
     }
 }

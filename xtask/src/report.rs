@@ -64,7 +64,37 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
 pub struct Checks {
     passed: usize,
     failed: Vec<String>,
+    late: usize,
     step: usize,
+}
+
+/// How checks ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of them as expected, and there was at least one.
+    AsExpected,
+    /// Everything came about, but some of it took longer than its bound.
+    Late,
+    /// Something did not come about, or nothing was checked.
+    Failed,
+}
+
+/// Everything came about, but too late. A machine that was busy for a second does that too, so it has an exit code of its
+/// own and may be tried again.
+#[derive(Debug)]
+pub struct Late;
+
+impl std::fmt::Display for Late {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("everything came about, but not within its time")
+    }
+}
+
+impl std::error::Error for Late {}
+
+impl Late {
+    /// How a process ends that was only late.
+    pub const EXIT_CODE: u8 = 3;
 }
 
 impl Checks {
@@ -84,6 +114,7 @@ impl Checks {
 
     /// An expectation that a time stays within a bound.
     pub fn within(&mut self, what: &str, seen: Duration, bound: Duration) {
+        self.late += usize::from(seen > bound);
         self.check(what, &format!("≤ {}", duration(bound)), &duration(seen), seen <= bound);
     }
 
@@ -107,13 +138,17 @@ impl Checks {
         println!("    {}", faint(text));
     }
 
-    /// The closing lines; true if nothing failed and something was checked.
-    pub fn conclude(&self) -> bool {
+    /// Prints the closing lines.
+    pub fn conclude(&self) -> Verdict {
         println!("\n{} of {} checks as expected", self.passed, self.passed + self.failed.len());
         for failure in &self.failed {
             println!("{} {failure}", bad("FAILED"));
         }
-        self.failed.is_empty() && self.passed > 0
+        match self.failed.len() {
+            0 if self.passed > 0 => Verdict::AsExpected,
+            failed if failed > 0 && failed == self.late => Verdict::Late,
+            _ => Verdict::Failed,
+        }
     }
 }
 
@@ -129,12 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_checked_is_not_a_success() {
+    fn nothing_checked_is_not_a_success_and_late_is_neither() {
         let mut checks = Checks::default();
-        assert!(!checks.conclude());
+        assert_eq!(checks.conclude(), Verdict::Failed);
         checks.check("one", "", "", true);
-        assert!(checks.conclude());
-        checks.check("two", "a", "b", false);
-        assert!(!checks.conclude());
+        assert_eq!(checks.conclude(), Verdict::AsExpected);
+        checks.within("two", Duration::from_secs(2), Duration::from_secs(1));
+        assert_eq!(checks.conclude(), Verdict::Late);
+        checks.check("three", "a", "b", false);
+        assert_eq!(checks.conclude(), Verdict::Failed);
     }
 }

@@ -4,7 +4,7 @@
 //! `N passed, N failed`, of stages.
 
 use crate::prerequisites::{self, Tool};
-use crate::report::{bad, duration, faint, good, strong};
+use crate::report::{Late, bad, duration, faint, good, strong};
 use crate::{cargo, image, interrupt, tidy, vm};
 use anyhow::{Context, Result, bail, ensure};
 use std::process::{Command, Stdio};
@@ -190,7 +190,7 @@ fn simulation(args: &Args) -> Result<Outcome> {
 }
 
 fn namespaces(_: &Args) -> Result<Outcome> {
-    run_command(ourselves()?.args(["up", "--demo", "--netns"]))
+    demo(&["up", "--demo", "--netns"])
 }
 
 /// The image as it is published, with real hardware's kernel.
@@ -208,7 +208,20 @@ fn boot(_: &Args) -> Result<Outcome> {
 }
 
 fn boxes(_: &Args) -> Result<Outcome> {
-    run_command(ourselves()?.args(["up", "--demo"]))
+    demo(&["up", "--demo"])
+}
+
+/// A demo in which everything came about, but not in time, is played once more: its bounds are on the wall's clock, and
+/// the machine may have been busy. What did not come about fails at once.
+fn demo(arguments: &[&str]) -> Result<Outcome> {
+    let status = ourselves()?.args(arguments).stdin(Stdio::null()).status()?;
+    if status.code() != Some(i32::from(Late::EXIT_CODE)) {
+        ensure!(status.success(), "`{}` ended with {status}", arguments.join(" "));
+        return Ok(Outcome::Passed(String::new()));
+    }
+    println!("\nOnly times were missed: once more.");
+    run_command(ourselves()?.args(arguments))?;
+    Ok(Outcome::Passed(String::from("the second time; the first was late")))
 }
 
 /// Another xtask, with a process of its own for whatever a stage does to itself.

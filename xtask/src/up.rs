@@ -2,9 +2,9 @@
 
 use crate::lab::{self, BOXES, BootBy, COMMUNITY, Firmware, Lab, MIB, Mode, Plan, Signing, Tools, Trap, remove_stale};
 use crate::prerequisites::{self, Tool};
-use crate::report::{self, step};
+use crate::report::{self, Late, Verdict, step};
 use crate::{cargo, demo, image, interrupt, vm};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use std::time::Duration;
 
@@ -99,12 +99,15 @@ fn at_work(lab: &mut Lab, args: &Args) -> Result<()> {
     let count = lab.plan.services.len();
     step(&format!("waiting until all {count} service addresses are served at home"), || lab.wait_home(limit))?;
     if args.demo {
-        let passed = demo::run(lab)?;
+        let verdict = demo::run(lab)?;
         if args.hold {
             hold(lab)?;
         }
-        ensure!(passed, "the demo did not go as expected");
-        return Ok(());
+        return match verdict {
+            Verdict::AsExpected => Ok(()),
+            Verdict::Late => Err(Late.into()),
+            Verdict::Failed => bail!("the demo did not go as expected"),
+        };
     }
     hold(lab)
 }

@@ -106,19 +106,20 @@ impl Timing {
                 settle_within: ms(300),
                 quiet_bound: ms(50),
             },
-            // Emulated boxes share two cores: these bounds tell a move from none, not how fast the product is.
+            // Emulated boxes share two cores: one may stand still for a second or two. These bounds tell a move from none, not
+            // how fast the product is.
             Mode::Machines => Self {
                 beat: ms(100),
-                dead_after: ms(1000),
-                lease: ms(3000),
+                dead_after: ms(3000),
+                lease: ms(9000),
                 probe_every: ms(10),
                 answer_within: ms(300),
-                loss_bound: ms(2000),
-                stop_bound: ms(1000),
-                move_bound: ms(1000),
-                return_bound: ms(1000),
+                loss_bound: ms(6000),
+                stop_bound: ms(2500),
+                move_bound: ms(2500),
+                return_bound: ms(2500),
                 settle_within: ms(10_000),
-                quiet_bound: ms(1000),
+                quiet_bound: ms(2500),
             },
         }
     }
