@@ -1,7 +1,7 @@
 //! A, claims 1, 2, 4, 5 and 7, on whole groups of real nodes. Claims 3 and 6, load balancing by reassignment, wait for
 //! load moves (G-58); load balancing by names is in `a_names_thread`.
 
-use crate::bench::{Bench, DEAD_AFTER, acquires, address, id, infos, releases};
+use crate::bench::{Bench, DEAD_AFTER, acquires, address, id, infos, params, releases};
 use crate::cluster::Cluster;
 use rais_core::info_message::Body;
 use rais_core::io::{Command, Input};
@@ -117,4 +117,38 @@ fn page_10_a_host_that_comes_back_is_given_its_preferred_address_again() {
     cluster.start_as(2, params);
     cluster.converge();
     assert_eq!(cluster.server(2), 2);
+}
+
+/// Page 10: a host introduces its preferred service addresses by its info message alone. One that replaces a dead host
+/// under a higher id gets the dead one's address, and the dead one has it back when it returns, whoever is lower.
+#[test]
+fn a_host_that_replaces_a_dead_one_under_another_id_gets_its_preferred_address() {
+    let mut cluster = Cluster::new(&[(1, &[1]), (2, &[2]), (3, &[])]);
+    cluster.converge();
+    cluster.cut_power(2);
+    cluster.converge();
+    assert_eq!(cluster.server(2), 3, "the spare");
+    cluster.start(5, &[2]);
+    cluster.converge();
+    assert_eq!(cluster.server(2), 5, "its home is the lowest live box that names it");
+    assert!([1, 3, 5].iter().all(|host| cluster.home(*host, 2) == Some(id(5))));
+    cluster.start_again(2, &[2]);
+    cluster.converge();
+    assert_eq!(cluster.server(2), 2);
+    cluster.cut_power(2);
+    cluster.converge();
+    assert_eq!(cluster.server(2), 5, "judged anew at each death");
+    assert!(cluster.all_online());
+}
+
+/// The same without the replacement being a second owner: it stops naming the address, and the next one that does has it.
+#[test]
+fn an_address_that_its_owner_names_no_longer_is_the_next_live_host_s_that_names_it() {
+    let mut cluster = Cluster::new(&[(1, &[]), (2, &[2]), (5, &[2])]);
+    cluster.converge();
+    assert_eq!(cluster.server(2), 2);
+    cluster.input(2, Input::Configure(Box::new(params(2, &[7]))));
+    cluster.converge();
+    assert_eq!((cluster.server(2), cluster.server(7)), (5, 2));
+    assert!([1, 2, 5].iter().all(|host| cluster.home(*host, 2) == Some(id(5))));
 }

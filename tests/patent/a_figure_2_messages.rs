@@ -112,3 +112,27 @@ fn figure_2d_the_service_address_database_tells_when_an_address_was_last_at_home
     // The message may be one of the last ten beats.
     assert!(age > away - BEAT * 11 && age < away + DEAD_AFTER, "{age:?}");
 }
+
+/// The same of its own address, from the moment that it can not serve it: whether its own configuration has a timeout or
+/// not, others may count by what it tells.
+#[test]
+fn figure_2d_the_age_of_a_host_s_own_address_counts_from_its_own_failure() {
+    for orphan_timeout in [None, Some(Duration::from_secs(60))] {
+        let mut params = params(2, &[2]);
+        params.groups.values_mut().next().unwrap().orphan_timeout = orphan_timeout;
+        let mut bench = Bench::with(2, params);
+        bench.join(1, &[1], &[1]);
+        bench.pass(Duration::from_secs(20));
+        bench.taken();
+        bench.test_passes = false;
+        bench.pass(BEAT * 2);
+        let actions = bench.taken();
+        let rows = infos(&actions).into_iter().rev().find_map(|info| info.part.clone()).unwrap().rows;
+        let own = |row: &Row| match row {
+            Row::Orphan { address: orphan, age, .. } if *orphan == address(2) => Some(*age),
+            _ => None,
+        };
+        let age = rows.iter().find_map(own).unwrap();
+        assert!(age < BEAT * 3, "{age:?} with timeout {orphan_timeout:?}");
+    }
+}

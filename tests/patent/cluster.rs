@@ -1,11 +1,12 @@
 //! Several real nodes on a network that loses nothing, whose actions succeed at once. Virtual time.
 
 use crate::bench::{BEAT, address, group, params};
-use rais_core::address::ServiceAddress;
+use rais_core::address::{IdAddress, ServiceAddress};
 use rais_core::info_message::{Body, Message};
 use rais_core::io::{Action, Input};
 use rais_core::node::Node;
 use rais_core::params::BoxParams;
+use rais_core::quantity::Incarnation;
 use rais_core::time::{Duration, Instant};
 use rais_core::view::{AddressState, GroupView};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,12 @@ impl Cluster {
         self.nodes.insert(number, Node::new(params, self.now));
         self.configured.insert(number, BTreeSet::new());
         self.settle_actions();
+    }
+
+    /// A host that lost its power has it back: a new life.
+    pub(crate) fn start_again(&mut self, number: u8, preferred: &[u8]) {
+        let incarnation = Incarnation(2);
+        self.start_as(number, BoxParams { incarnation, ..params(number, preferred) });
     }
 
     /// A host loses its power.
@@ -119,6 +126,11 @@ impl Cluster {
         let on: Vec<u8> = on.map(|(host, _)| *host).collect();
         assert_eq!(on.len(), 1, "{} is on hosts {on:?}", address(number));
         on[0]
+    }
+
+    /// Whose preferred address it is, as a host sees it.
+    pub(crate) fn home(&self, host: u8, number: u8) -> Option<IdAddress> {
+        self.view(host).addresses.into_iter().find(|row| row.address == address(number))?.preferred
     }
 
     /// Every host sees every address online.

@@ -379,6 +379,16 @@ impl HostDb {
         self.iter().filter(|(_, host)| host.live())
     }
 
+    /// It is known, and neither dead nor gone.
+    pub(crate) fn is_live(&self, id: IdAddress) -> bool {
+        self.host(id).is_some_and(Host::live)
+    }
+
+    /// It could serve its own addresses.
+    pub(crate) fn is_home(&self, id: IdAddress) -> bool {
+        self.host(id).is_some_and(|host| matches!(host.state, HostState::Up | HostState::Quiesced))
+    }
+
     /// When the next box will have been silent for the dead interval.
     pub(crate) fn timeout(&self, dead_after: Duration) -> Option<Instant> {
         self.live().map(|(_, host)| host.expires(dead_after)).min()

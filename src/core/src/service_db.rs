@@ -20,6 +20,17 @@ pub(crate) struct Home {
     pub(crate) sure: bool,
 }
 
+/// What a box is to the addresses it names; the first is best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// Live and well: it could serve them.
+    Home,
+    /// Live, but not well.
+    Unwell,
+    /// Dead, gone or never heard.
+    Gone,
+}
+
 /// The addresses of a group.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServiceDb {
@@ -69,19 +80,36 @@ impl ServiceDb {
         self.pool.iter().copied()
     }
 
-    /// A live box says that it owns these (ascending), and nothing else: what it owned before and no longer names is not
-    /// the group's any more. What ran out comes back only if the box is well (`home`). `false`: the group has too many
-    /// addresses, and some were not taken.
-    pub(crate) fn owns(&mut self, owner: IdAddress, addresses: &[ServiceAddress], home: bool, now: Instant) -> bool {
+    /// A live box no longer names what it owned before (all but `addresses`, ascending): that is not the group's any
+    /// more, unless another live box names it. `true`: there is something for another to name.
+    pub(crate) fn disowns(&mut self, owner: IdAddress, addresses: &[ServiceAddress]) -> bool {
+        let before = self.homes.len();
         self.homes.retain(|address, home| home.preferred != owner || addresses.binary_search(address).is_ok());
+        before != self.homes.len()
+    }
+
+    /// A live box says that it owns these. What ran out comes back only if the box is well and just said so (`news`).
+    /// `false`: the group has too many addresses, and some were not taken.
+    ///
+    /// Of several boxes configured with one address the lowest of those that stand best owns it: who replaces a dead box
+    /// under a higher id gets its addresses, and gives them back should the dead one return.
+    pub(crate) fn owns(
+        &mut self,
+        owner: IdAddress,
+        addresses: &[ServiceAddress],
+        standing: impl Fn(IdAddress) -> Standing,
+        news: bool,
+        now: Instant,
+    ) -> bool {
         let mut room = true;
+        let own = standing(owner);
+        let home = own == Standing::Home;
         for address in addresses {
             let full = self.full();
             match self.homes.get_mut(address) {
-                // Two boxes configured with one address: the lower id has it, everywhere alike.
-                Some(home) if home.preferred < owner => {}
+                Some(home) if (standing(home.preferred), home.preferred) < (own, owner) => {}
                 Some(home) => home.preferred = owner,
-                None if !home && self.expired.contains_key(address) => {}
+                None if !(home && news) && self.expired.contains_key(address) => {}
                 None if full => room = false,
                 None => {
                     self.expired.remove(address);
@@ -187,6 +215,10 @@ mod tests {
     use super::*;
     use crate::test_support::{address, id, ms, secs};
 
+    fn all_well(_: IdAddress) -> Standing {
+        Standing::Home
+    }
+
     fn db() -> ServiceDb {
         let mut db = ServiceDb::default();
         db.configure(&[address(200)], Some(Duration::from_secs(10)), Duration::from_millis(300));
@@ -196,8 +228,8 @@ mod tests {
     #[test]
     fn a_box_that_no_longer_names_an_address_takes_it_out_of_the_group() {
         let mut db = db();
-        assert!(db.owns(id(1), &[address(1), address(2)], true, secs(0)));
-        assert!(db.owns(id(1), &[address(2)], true, secs(1)));
+        assert!(db.owns(id(1), &[address(1), address(2)], all_well, true, secs(0)));
+        db.disowns(id(1), &[address(2)]);
         assert!(!db.contains(address(1)));
         assert!(db.contains(address(2)) && db.contains(address(200)));
     }
@@ -207,31 +239,61 @@ mod tests {
         for order in [[1, 2], [2, 1]] {
             let mut db = db();
             for owner in order {
-                db.owns(id(owner), &[address(7)], true, secs(0));
+                db.owns(id(owner), &[address(7)], all_well, true, secs(0));
             }
             assert_eq!(db.home(address(7)).unwrap().preferred, id(1), "{order:?}");
         }
     }
 
     #[test]
+    fn of_the_boxes_that_name_an_address_the_lowest_of_those_that_stand_best_owns_it() {
+        use Standing::{Gone, Home, Unwell};
+        // How boxes 1, 3 and 5 stand, who of them says that it owns the address, and whose it is then.
+        for (stand, names, owner) in [
+            ([Home, Home, Home], 5, 1),
+            ([Gone, Home, Home], 5, 5),
+            ([Gone, Home, Home], 3, 3),
+            ([Unwell, Home, Home], 3, 3),
+            ([Unwell, Gone, Unwell], 5, 1),
+            ([Gone, Unwell, Home], 5, 5),
+        ] {
+            let mut db = db();
+            let standing = |of: IdAddress| {
+                stand[if of == id(1) {
+                    0
+                } else if of == id(3) {
+                    1
+                } else {
+                    2
+                }]
+            };
+            db.owns(id(1), &[address(7)], all_well, true, secs(0));
+            db.owns(id(names), &[address(7)], standing, true, secs(1));
+            assert_eq!(db.home(address(7)).unwrap().preferred, id(owner), "{stand:?} {names}");
+            db.owns(id(1), &[address(7)], all_well, true, secs(2));
+            assert_eq!(db.home(address(7)).unwrap().preferred, id(1), "it has it back when it is well");
+        }
+    }
+
+    #[test]
     fn an_orphan_runs_out_once_and_a_slower_peer_does_not_bring_it_back() {
         let mut db = db();
-        db.owns(id(1), &[address(1)], true, secs(0));
+        db.owns(id(1), &[address(1)], all_well, true, secs(0));
         assert_eq!(db.timeout(), Some(secs(10)));
         assert!(db.expire(ms(9_999)).is_empty());
         assert_eq!(db.expire(secs(10)), [address(1)]);
         assert!(db.told(address(1), id(1), Duration::from_millis(9_990), ms(10_001)));
         assert!(!db.contains(address(1)));
-        db.owns(id(1), &[address(1)], false, secs(11));
+        db.owns(id(1), &[address(1)], |_| Standing::Unwell, true, secs(11));
         assert!(!db.contains(address(1)), "nor does its own box while it is not ok");
-        db.owns(id(1), &[address(1)], true, secs(11));
+        db.owns(id(1), &[address(1)], all_well, true, secs(11));
         assert!(db.contains(address(1)), "but when it is well, it does");
     }
 
     #[test]
     fn boxes_that_tell_each_other_of_an_orphan_do_not_keep_it_young() {
         let (mut a, mut b) = (db(), db());
-        a.owns(id(1), &[address(1)], true, secs(0));
+        a.owns(id(1), &[address(1)], all_well, true, secs(0));
         b.told(address(1), id(1), Duration::ZERO, ms(50));
         for beat in 1..100 {
             let now = ms(beat * 100);

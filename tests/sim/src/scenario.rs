@@ -225,9 +225,21 @@ impl Scenario {
             converged: 0,
             end: 0,
         };
+        scenario.draw_second_owner();
         scenario.formed = scenario.boxes.iter().map(|plan| plan.start).max().unwrap_or(0) + scenario.bound();
         scenario.draw_episodes(r);
         scenario
+    }
+
+    /// In some histories the last box names an address of another one too, as if it were there to replace it. Drawn by
+    /// a generator of its own, so that all else in a history stays as it was.
+    fn draw_second_owner(&mut self) {
+        let r = &mut Random::new(self.seed ^ 0x0a11);
+        let others = self.boxes.len() - 1;
+        let named: Vec<_> = self.boxes[..others].iter().flat_map(|plan| plan.preferred.iter().copied()).collect();
+        if r.chance(120) && !named.is_empty() {
+            self.boxes[others].preferred.push(r.pick(&named));
+        }
     }
 
     /// The longest an address takes to be released here and acquired there.

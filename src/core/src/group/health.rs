@@ -3,12 +3,13 @@
 
 use super::{Fitness, Group};
 use crate::address::{IdAddress, ServiceAddress};
+use crate::counters::DropCause;
 use crate::host_db::Host;
 use crate::io::Action;
 use crate::mutation::Mutation;
 use crate::notification::{HostState, Notification, Reason};
 use crate::outbox::Outbox;
-use crate::service_db::Home;
+use crate::service_db::{Home, Standing};
 use crate::time::Instant;
 use alloc::vec::Vec;
 
@@ -30,15 +31,14 @@ impl Group {
         if self.own_state() != state {
             self.own_transitions = self.own_transitions.saturating_add(1);
             self.own_last_change = now;
-            if self.ok() {
-                self.own_preferred(now);
-                self.table_stale = true;
-            } else {
+            if !self.ok() {
                 // The countdown of its addresses begins now, not when they were last looked at.
                 let before_this = core::mem::replace(&mut self.fitness, before);
-                self.see_who_is_home(now);
+                self.see_home_of(self.params.id, now);
                 self.fitness = before_this;
             }
+            self.judge_owners(self.params.id, now);
+            self.table_stale = true;
             self.notify_host_state(self.params.id, self.own_state(), out);
         }
         if !self.ok() {
@@ -86,16 +86,14 @@ impl Group {
         if self.hosts.host(id).is_none_or(|host| host.state == state) {
             return;
         }
-        self.see_who_is_home(now);
+        self.see_home_of(id, now);
         let Some(host) = self.hosts.host(id) else { return };
         let was_live = host.live();
         let claims = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
         if let Some(host) = self.hosts.host_mut(id) {
             host.become_state(state, now);
         }
-        if self.is_home(id) {
-            self.take_preferred_of(id, now);
-        }
+        self.judge_owners(id, now);
         if was_live && matches!(state, HostState::Dead | HostState::Left) {
             self.claims_changed(&claims, &[], now);
         } else if !was_live {
@@ -107,6 +105,43 @@ impl Group {
         self.notify_host_state(id, state, out);
     }
 
+    /// Takes over whose addresses are whose from a box's entry, or this box's configuration; `news`: it just said so.
+    pub(super) fn take_preferred_of(&mut self, id: IdAddress, news: bool, now: Instant) {
+        if id == self.params.id {
+            let preferred = self.preferred();
+            return self.take_preferred(id, &preferred, news, now);
+        }
+        let Some(entry) = self.hosts.host(id).and_then(|host| host.entry.as_ref()) else { return };
+        let preferred = entry.preferred.clone();
+        self.take_preferred(id, &preferred, news, now);
+    }
+
+    fn take_preferred(&mut self, owner: IdAddress, preferred: &[ServiceAddress], news: bool, now: Instant) {
+        let (me, own) = (self.params.id, (self.is_home(self.params.id), self.stage.speaks()));
+        let hosts = &self.hosts;
+        let standing = |id: IdAddress| {
+            let (home, live) = if id == me { own } else { (hosts.is_home(id), hosts.is_live(id)) };
+            match (home, live) {
+                (true, _) => Standing::Home,
+                (false, true) => Standing::Unwell,
+                (false, false) => Standing::Gone,
+            }
+        };
+        if !self.services.owns(owner, preferred, standing, news, now) {
+            self.drop_one(DropCause::OverLimit);
+        }
+    }
+
+    /// Finds out anew which of the live boxes owns what: this one came, went, changed its health, or names less. What
+    /// ran out comes back by its own news only.
+    pub(super) fn judge_owners(&mut self, of: IdAddress, now: Instant) {
+        let me = self.stage.speaks().then_some(self.params.id);
+        let live: Vec<_> = self.hosts.live().map(|(id, _)| id).chain(me).collect();
+        for id in live {
+            self.take_preferred_of(id, id == of, now);
+        }
+    }
+
     pub(super) fn notify_host_state(&self, host: IdAddress, state: HostState, out: &mut Outbox) {
         out.push(Action::Notify(Notification::HostStateChange { group: self.name.clone(), host, state }));
     }
@@ -116,14 +151,22 @@ impl Group {
         if id == self.params.id {
             return self.ok() && self.stage.speaks();
         }
-        self.hosts.host(id).is_some_and(|host| matches!(host.state, HostState::Up | HostState::Quiesced))
+        self.hosts.is_home(id)
     }
 
-    /// Notes for every address whose preferred box is well that it was home until now (G-22).
-    pub(super) fn see_who_is_home(&mut self, now: Instant) {
-        if self.params.orphan_timeout.is_none() {
-            return;
+    /// Notes for a box's own addresses, if it is well, that they were home until now (G-22). Without an orphan timeout
+    /// too: what this box tells of them others may count down, and so may this box with its next configuration.
+    pub(super) fn see_home_of(&mut self, id: IdAddress, now: Instant) {
+        let Some(at) = self.seen_home(id, now) else { return };
+        let own: Vec<_> =
+            self.services.homes().filter(|(_, home)| home.preferred == id).map(|(address, _)| address).collect();
+        for address in own {
+            self.services.at_home(address, at);
         }
+    }
+
+    /// The same for every box's.
+    fn see_who_is_home(&mut self, now: Instant) {
         let seen = |(address, home): (ServiceAddress, Home)| Some((address, self.seen_home(home.preferred, now)?));
         let home: Vec<_> = self.services.homes().filter_map(seen).collect();
         for (address, at) in home {

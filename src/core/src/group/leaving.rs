@@ -90,8 +90,8 @@ impl Group {
         if let Stage::Stopping { since } = self.stage
             && (self.holdings.is_empty() || now.since(since) >= self.params.action_timeout)
         {
+            self.see_home_of(self.params.id, now);
             self.stage = Stage::Left { since: now, goodbyes: 0 };
-            self.see_who_is_home(now);
             self.elect(now, out);
             out.changed();
         }

@@ -184,15 +184,8 @@ impl Group {
 
     fn take_addresses(&mut self, now: Instant) {
         self.services.configure(&self.params.pool_addresses, self.params.orphan_timeout, self.params.dead_after);
-        self.own_preferred(now);
-    }
-
-    fn own_preferred(&mut self, now: Instant) {
-        let preferred = self.preferred();
-        let home = self.is_home(self.params.id);
-        if !self.services.owns(self.params.id, &preferred, home, now) {
-            self.drop_one(DropCause::OverLimit);
-        }
+        let _ = self.services.disowns(self.params.id, &self.preferred());
+        self.judge_owners(self.params.id, now);
     }
 
     /// This box's preferred addresses, ascending.

@@ -160,18 +160,14 @@ impl Group {
             // What it claimed in versions that did not reach us nobody can tell.
             self.announce_everything(now);
         }
-        self.take_preferred_of(sender, now);
+        let entry = self.hosts.host(sender).and_then(|host| host.entry.as_ref());
+        if entry.is_some_and(|entry| self.services.disowns(sender, &entry.preferred)) {
+            self.judge_owners(sender, now);
+        } else {
+            self.take_preferred_of(sender, true, now);
+        }
         self.touch_table();
         out.changed();
-    }
-
-    /// Takes over whose addresses are whose from a box's entry.
-    pub(super) fn take_preferred_of(&mut self, id: IdAddress, now: Instant) {
-        let home = self.is_home(id);
-        let Some(entry) = self.hosts.host(id).and_then(|host| host.entry.as_ref()) else { return };
-        if !self.services.owns(id, &entry.preferred, home, now) {
-            self.drop_one(DropCause::OverLimit);
-        }
     }
 
     fn ordered(

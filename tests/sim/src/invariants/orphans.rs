@@ -13,7 +13,10 @@ pub fn have_run_out(world: &World, home: usize) -> Result<(), Violation> {
     if world.scenario.episodes.iter().any(|episode| matches!(episode.fault, Fault::Scripts(..))) {
         return Ok(());
     }
-    for address in &world.scenario.boxes[home].preferred {
+    // Where another box names the address too, its time is that box's.
+    let alone =
+        |address: &&usize| world.scenario.boxes.iter().filter(|plan| plan.preferred.contains(address)).count() == 1;
+    for address in world.scenario.boxes[home].preferred.iter().filter(alone) {
         let servers = world.servers(address_of(*address));
         if let Some(server) =
             servers.iter().find(|index| world.boxes[**index].node.is_some() && !world.boxes[**index].frozen)

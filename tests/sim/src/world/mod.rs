@@ -458,9 +458,16 @@ impl World {
         a_box.node.is_some() && !a_box.frozen && !a_box.stopping && a_box.well && a_box.carrier && !a_box.quiesced
     }
 
-    /// The box whose preferred address it is, by index.
+    /// The box whose preferred address it is, by index: of those that name it the first that is well, else the first
+    /// that runs, else the first.
     #[must_use]
     pub fn home_of(&self, address: usize) -> Option<usize> {
-        self.scenario.boxes.iter().position(|plan| plan.preferred.contains(&address))
+        let standing = |index: &usize| {
+            let a_box = &self.boxes[*index];
+            let runs = a_box.node.is_some() && !a_box.stopping;
+            (!(runs && a_box.well && a_box.carrier), !runs)
+        };
+        let names = |index: &usize| self.scenario.boxes[*index].preferred.contains(&address);
+        (0..self.boxes.len()).filter(names).min_by_key(standing)
     }
 }
