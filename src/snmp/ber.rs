@@ -45,6 +45,19 @@ pub(crate) mod tag {
 
 /// msgVersion of SNMPv2c.
 pub(crate) const VERSION_2C: i32 = 1;
+/// msgVersion of SNMPv3.
+pub(crate) const VERSION_3: i32 = 3;
+
+/// A well-formed PDU, as spans of the datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PduScan<'a> {
+    /// Its tag.
+    pub(crate) pdu: u8,
+    /// request-id, error-status and error-index, or what stands in their place.
+    pub(crate) fields: [i32; 3],
+    /// The variable bindings: the content of their list, without its tag and length.
+    pub(crate) bindings: &'a [u8],
+}
 
 /// The parts of a well-formed version 2c message, as spans of the datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +76,15 @@ pub(crate) struct Scan<'a> {
     pub(crate) bindings: &'a [u8],
 }
 
+impl PduScan<'_> {
+    /// The name in the first variable binding.
+    pub(crate) fn first_name(&self) -> Option<Oid> {
+        let mut list = Reader { rest: self.bindings };
+        let mut first = Reader { rest: list.expect(tag::SEQUENCE, "").ok()? };
+        Oid::from_octets(first.expect(tag::OBJECT_IDENTIFIER, "").ok()?)
+    }
+}
+
 /// Scans a datagram.
 ///
 /// # Errors
@@ -77,11 +99,28 @@ pub(crate) fn scan(datagram: &[u8]) -> Result<Scan<'_>, ScanError> {
     }
     outer.end("octets after the message")?;
     let community = message.expect(tag::OCTET_STRING, "the community is no OCTET STRING")?;
+    let scanned = scan_pdu(&mut message)?;
+    message.end("octets after the PDU")?;
+    let (PduScan { pdu, bindings, .. }, [request_id, second, third]) = (scanned, scanned.fields);
+    Ok(Scan { community, pdu, request_id, second, third, bindings })
+}
+
+#[allow(dead_code)] // the side of the agent follows
+/// The version of a message, before anything that only one version has is looked at.
+///
+/// # Errors
+/// [`ScanError::Malformed`] if it does not even begin as a message.
+pub(crate) fn version(datagram: &[u8]) -> Result<i32, ScanError> {
+    let mut message = Reader { rest: Reader { rest: datagram }.expect(tag::SEQUENCE, "the message is no SEQUENCE")? };
+    signed(message.expect(tag::INTEGER, "the version is no INTEGER")?)
+}
+
+/// Scans the PDU that comes next.
+pub(crate) fn scan_pdu<'a>(message: &mut Reader<'a>) -> Result<PduScan<'a>, ScanError> {
     let (pdu, content) = message.next()?;
     if !matches!(pdu, tag::GET..=tag::SET | tag::GET_BULK..=tag::REPORT) {
         return Err(ScanError::Malformed("no PDU of this version"));
     }
-    message.end("octets after the PDU")?;
     let mut fields = Reader { rest: content };
     let request_id = signed(fields.expect(tag::INTEGER, "the request-id is no INTEGER")?)?;
     let second = signed(fields.expect(tag::INTEGER, "the PDU's second field is no INTEGER")?)?;
@@ -92,7 +131,7 @@ pub(crate) fn scan(datagram: &[u8]) -> Result<Scan<'_>, ScanError> {
     while !list.rest.is_empty() {
         binding(list.expect(tag::SEQUENCE, "a variable binding is no SEQUENCE")?)?;
     }
-    Ok(Scan { community, pdu, request_id, second, third, bindings })
+    Ok(PduScan { pdu, fields: [request_id, second, third], bindings })
 }
 
 /// Checks one variable binding: a name, and a value of a type that RFC 3416 §3 knows.
@@ -131,7 +170,7 @@ pub(crate) fn bindings(list: &[u8]) -> impl Iterator<Item = (Oid, u8, &[u8])> {
 
 /// An INTEGER of 32 bits. Idle leading octets are let pass up to four in all: X.690 §8.3.2 forbids them, but managers
 /// that always send four octets are in the field, and nothing is ambiguous about them.
-fn signed(content: &[u8]) -> Result<i32, ScanError> {
+pub(crate) fn signed(content: &[u8]) -> Result<i32, ScanError> {
     match content {
         [first, ..] if content.len() <= 4 => {
             let sign = if first & 0x80 == 0 { 0 } else { -1 };
@@ -151,13 +190,13 @@ fn unsigned(content: &[u8], octets: usize) -> bool {
 }
 
 /// Reads one tag, length and content after the other.
-struct Reader<'a> {
-    rest: &'a [u8],
+pub(crate) struct Reader<'a> {
+    pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
     /// The next tag and its content.
-    fn next(&mut self) -> Result<(u8, &'a [u8]), ScanError> {
+    pub(crate) fn next(&mut self) -> Result<(u8, &'a [u8]), ScanError> {
         let (tag, length, rest) = match self.rest {
             [tag, ..] if tag & 0x1f == 0x1f => return Err(ScanError::Malformed("a tag number above 30")),
             [tag, short @ 0..0x80, rest @ ..] => (*tag, usize::from(*short), rest),
@@ -179,7 +218,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The content of the next element, which has to have this tag.
-    fn expect(&mut self, tag: u8, otherwise: &'static str) -> Result<&'a [u8], ScanError> {
+    pub(crate) fn expect(&mut self, tag: u8, otherwise: &'static str) -> Result<&'a [u8], ScanError> {
         match self.next()? {
             (found, content) if found == tag => Ok(content),
             _ => Err(ScanError::Malformed(otherwise)),
@@ -187,7 +226,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing may follow.
-    fn end(&self, otherwise: &'static str) -> Result<(), ScanError> {
+    pub(crate) fn end(&self, otherwise: &'static str) -> Result<(), ScanError> {
         if self.rest.is_empty() { Ok(()) } else { Err(ScanError::Malformed(otherwise)) }
     }
 }

@@ -81,13 +81,17 @@ pub(crate) fn decode(digestible: &[u8]) -> Result<Option<Request<'_>>, ScanError
 
 /// How many octets a message takes whose variable bindings take `bindings`.
 pub(crate) fn message_octets(community: &[u8], fields: [i32; 3], bindings: usize) -> usize {
+    element_octets(element_octets(1) + element_octets(community.len()) + pdu_octets(fields, bindings))
+}
+
+/// How many octets a PDU takes whose variable bindings take `bindings`.
+pub(crate) fn pdu_octets(fields: [i32; 3], bindings: usize) -> usize {
     let fields: usize = fields.iter().map(|field| element_octets(integer_octets(*field))).sum();
-    let pdu = element_octets(fields + element_octets(bindings));
-    element_octets(element_octets(1) + element_octets(community.len()) + pdu)
+    element_octets(fields + element_octets(bindings))
 }
 
 /// Content octets of an INTEGER.
-const fn integer_octets(number: i32) -> usize {
+pub(crate) const fn integer_octets(number: i32) -> usize {
     let magnitude = if number < 0 { !number } else { number };
     (32 - magnitude.leading_zeros() as usize) / 8 + 1
 }
@@ -97,13 +101,18 @@ pub(crate) fn message(community: &[u8], pdu: u8, fields: [i32; 3], bindings: &[u
     let start = out.len();
     integer(VERSION_2C, out);
     primitive(tag::OCTET_STRING, community, out);
-    let pdu_start = out.len();
+    self::pdu(pdu, fields, bindings, out);
+    wrap(tag::SEQUENCE, start, out);
+}
+
+/// Appends a PDU.
+pub(crate) fn pdu(tag: u8, fields: [i32; 3], bindings: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
     for field in fields {
         integer(field, out);
     }
     primitive(tag::SEQUENCE, bindings, out);
-    wrap(pdu, pdu_start, out);
-    wrap(tag::SEQUENCE, start, out);
+    wrap(tag, start, out);
 }
 
 #[cfg(test)]

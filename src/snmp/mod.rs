@@ -34,6 +34,8 @@ mod registry;
 mod set;
 mod snmpv2_mib;
 mod table;
+#[allow(dead_code)] // the side of the agent follows
+pub mod v3;
 mod value;
 
 pub use access::View;

@@ -22,7 +22,7 @@ use rais_core::time::Instant;
 
 /// The enterprise number for documentation (RFC 5612). With one of our own, only this and raisEnterprise in the MIB
 /// change.
-const ENTERPRISE: u32 = 32473;
+pub(crate) const ENTERPRISE: u32 = 32473;
 
 /// An identifier below raisMIB.
 macro_rules! rais {
