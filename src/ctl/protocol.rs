@@ -57,7 +57,8 @@ pub enum Response {
     Events {
         /// Oldest first.
         events: Vec<Event>,
-        /// Number of the newest event there is; 0: none. Lower than what was seen before: raisd was restarted.
+        /// Number of the newest event there is; 0: none. Lower than what was seen before: the box forgot, its state
+        /// directory is a new one.
         newest: u64,
     },
     /// The command or reload was carried out.

@@ -1,10 +1,13 @@
-//! The event table: the newest events, numbered, in memory. Everybody may read it; only the notifier writes.
+//! The event table: the newest events of this life and of those before it, numbered, in memory and, through the event log,
+//! on disk. Everybody may read it; only the notifier writes.
 
+use super::event_log::{EventLog, Left};
 use crate::event::Event;
 use rais_core::notification::Notification;
 use rais_core::quantity::Incarnation;
 use rais_core::time::Instant;
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Events kept: at some 200 octets each about 2 MB, and hours of the worst flapping.
@@ -28,9 +31,35 @@ pub(super) struct Unnumbered {
 struct Ring {
     newest: u64,
     events: VecDeque<Event>,
+    /// `None`: it could not be opened; the log has said why.
+    log: Option<EventLog>,
 }
 
 impl EventTable {
+    /// A table that goes on where earlier lives ended.
+    #[must_use]
+    pub(super) fn open(directory: &Path) -> Self {
+        let (log, left) = match EventLog::open(directory) {
+            Ok((log, left)) => (Some(log), left),
+            Err(error) => {
+                tracing::error!(%error, "the event log can not be opened: events are kept in memory only");
+                (None, Left::default())
+            }
+        };
+        if left.bad_lines > 0 {
+            tracing::warn!(lines = left.bad_lines, "torn or spoiled lines of the event log were left out");
+        }
+        Self(Mutex::new(Ring { newest: left.newest, events: left.events, log }))
+    }
+
+    /// Ends the life: what is there is on disk then, if the disk answers.
+    pub(super) fn close(&self) {
+        let ring = self.lock();
+        if let Some(log) = &ring.log {
+            log.close(ring.newest);
+        }
+    }
+
     /// Numbers a notification and keeps it.
     pub(super) fn record(&self, event: Unnumbered) -> Event {
         let Unnumbered { incarnation, at, unix_ms, notification, text } = event;
@@ -41,6 +70,9 @@ impl EventTable {
             ring.events.pop_front();
         }
         ring.events.push_back(event.clone());
+        if let Some(log) = &mut ring.log {
+            log.append(&event);
+        }
         event
     }
 
@@ -48,12 +80,10 @@ impl EventTable {
     #[must_use]
     pub(super) fn since(&self, since: Option<u64>, limit: usize) -> (Vec<Event>, u64) {
         let ring = self.lock();
-        // Numbers have no gaps, so positions are found by subtraction.
-        let kept = ring.events.len();
-        let oldest = ring.newest.saturating_sub(u64::try_from(kept).unwrap_or(u64::MAX));
         let skip = match since {
-            Some(since) => usize::try_from(since.saturating_sub(oldest)).unwrap_or(usize::MAX),
-            None => kept.saturating_sub(limit),
+            // Numbers ascend, with gaps after lives that did not end well.
+            Some(since) => ring.events.partition_point(|event| event.number <= since),
+            None => ring.events.len().saturating_sub(limit),
         };
         (ring.events.iter().skip(skip).take(limit).cloned().collect(), ring.newest)
     }

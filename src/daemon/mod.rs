@@ -15,6 +15,7 @@
 
 mod announcer;
 mod control;
+mod event_log;
 mod event_loop;
 mod event_table;
 mod executor;

@@ -37,6 +37,7 @@ use tokio::net::UnixListener;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time;
 
 /// Threads for what may wait for a disk or for netlink: both are serialised anyway.
@@ -45,6 +46,8 @@ const BLOCKING_THREADS: usize = 8;
 const EVENT_LOOP_PRIORITY: i32 = 50;
 /// Beyond the longest release script, how long the core may take to say goodbye.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long the last notifications may take to leave.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 /// Whatever a configuration says, no stop takes longer.
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 
@@ -140,6 +143,10 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     if let Some(journal) = &wired.journal {
         journal.flush();
     }
+    // It ends by itself when it has told everything; the event table's last word is that this life ended well.
+    if time::timeout(LAST_WORDS_WITHIN, &mut wired.notifier).await.is_ok() {
+        wired.control.event_table.close();
+    }
     // Whoever asks from now on is told that nobody listens, and not left waiting.
     let _ = std::fs::remove_file(&options.socket);
     result
@@ -163,6 +170,7 @@ struct Wired {
     context: Arc<Context>,
     running: watch::Receiver<Arc<Running>>,
     ended: oneshot::Receiver<io::Result<()>>,
+    notifier: JoinHandle<()>,
     journal: Option<Flusher>,
 }
 
@@ -182,7 +190,7 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     let announcements = announcer::start(running.clone()).map_err(failed(Exit::Failed, "announcer"))?;
     let context = Context::new(netlink.clone(), running.clone(), mailbox.clone(), announcements, Arc::clone(&figures));
     let context = Arc::new(context);
-    let event_table = Arc::new(EventTable::default());
+    let event_table = Arc::new(EventTable::open(&options.state_dir.join("events")));
     let notifier = Notifier {
         notifications,
         event_table: Arc::clone(&event_table),
@@ -199,11 +207,11 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     tokio::spawn(applier.run(requests, running_sender, ports, mailbox.clone()));
     tokio::spawn(links::watch(running.clone(), netlink, mailbox.clone()));
     tokio::spawn(zones::run(running.clone(), snapshot, mailbox, options.state_dir.clone()));
-    tokio::spawn(notifier.run());
+    let notifier = tokio::spawn(notifier.run());
     let journal = options.journal.as_ref().and_then(|path| start_journal(path, options.journal_limit));
     let flusher = journal.as_ref().map(Journal::flusher);
     let ended = start_event_loop(configured, inbox, outputs, journal)?;
-    Ok(Wired { control, context, running, ended, journal: flusher })
+    Ok(Wired { control, context, running, ended, notifier, journal: flusher })
 }
 
 /// No journal is worth an address: without a file the daemon runs all the same.

@@ -382,10 +382,28 @@ community_file = "secrets/community"
 
     /// All events of this raisd's life.
     pub(super) fn events(&self) -> Vec<Event> {
+        let all = self.all_events();
+        let life = all.last().map(|event| event.incarnation);
+        all.into_iter().filter(|event| Some(event.incarnation) == life).collect()
+    }
+
+    /// All events of all lives.
+    pub(super) fn all_events(&self) -> Vec<Event> {
         match self.ask(Request::Events { since: Some(0), limit: 1000 }) {
             Ok(Response::Events { events, .. }) => events,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// How many events of this life are about the group and what it serves.
+    pub(super) fn moves(&self) -> usize {
+        let of_the_box = |event: &Event| {
+            use rais_core::notification::Notification as N;
+            let box_alone =
+                matches!(event.notification, N::ConfigApplied { .. } | N::ConfigRejected { .. } | N::ColdStart);
+            box_alone || matches!(event.notification, N::WarmStart | N::AuthenticationFailure { .. })
+        };
+        self.events().iter().filter(|event| !of_the_box(event)).count()
     }
 
     /// Runs raisctl against this box.

@@ -7,6 +7,7 @@ mod edges;
 mod fuzz;
 mod journal;
 mod lab;
+mod notifying;
 mod operating;
 mod prober;
 mod serving;
