@@ -150,7 +150,9 @@ fn words_of_action(action: &Action) -> String {
     match action {
         Action::Send { group, message } => format!("send {group}: {}", words_of_message(message)),
         Action::Acquire { ticket, group, address } => format!("acquire {group} {address}, ticket {ticket}"),
-        Action::Release { ticket, group, address } => format!("release {group} {address}, ticket {ticket}"),
+        Action::Release { ticket, group, address, reason } => {
+            format!("release {group} {address}, {reason}, ticket {ticket}")
+        }
         Action::Announce { group, addresses } => format!("announce {group}: {}", list(addresses)),
         Action::Renew { group, addresses } => format!("renew {group}: {}", list(addresses)),
         Action::Test { test } => format!("test {test}"),

@@ -13,18 +13,23 @@ use crate::os::netlink::Netlink;
 use crate::os::script::{self, Script};
 use rais_core::address::{GroupName, ServiceAddress};
 use rais_core::io::{Action, Input};
+use rais_core::notification::Reason;
 use rais_core::quantity::Ticket;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Semaphore, watch};
 use tokio::time;
 
 /// Actions taken from the queue in one go: what one request to the kernel may hold.
 const BATCH: usize = 1024;
+/// How long an address that moved by plan is served to clients that have not heard of it: the new box announces it at
+/// once, after 100 ms and after 500 ms. Where a release script ended the service there is nothing left to be served.
+const LINGER: Duration = Duration::from_secs(2);
 /// Scripts at a time: ten thousand addresses that move together must not be ten thousand processes.
 const MAX_SCRIPTS: usize = 64;
 
@@ -64,14 +69,14 @@ pub(super) struct Executor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
     Acquire(Ticket),
-    Release(Ticket),
+    Release(Ticket, Reason),
 }
 
 /// Actions that begin together.
 #[derive(Debug, Default)]
 struct Batch {
     acquires: BTreeMap<GroupName, Vec<(Ticket, ServiceAddress)>>,
-    releases: BTreeMap<GroupName, Vec<(Ticket, ServiceAddress)>>,
+    releases: BTreeMap<GroupName, Vec<(Ticket, ServiceAddress, Reason)>>,
 }
 
 impl Context {
@@ -137,7 +142,9 @@ impl Executor {
     fn take(&mut self, action: Action, batch: &mut Batch) {
         match action {
             Action::Acquire { ticket, group, address } => self.queue((group, address), Work::Acquire(ticket), batch),
-            Action::Release { ticket, group, address } => self.queue((group, address), Work::Release(ticket), batch),
+            Action::Release { ticket, group, address, reason } => {
+                self.queue((group, address), Work::Release(ticket, reason), batch);
+            }
             Action::Renew { group, addresses } => {
                 let context = Arc::clone(&self.context);
                 tokio::spawn(async move { renew(&context, &group, &addresses).await });
@@ -189,11 +196,11 @@ impl Executor {
 
 impl Batch {
     fn add(&mut self, (group, address): &Key, work: Work) {
-        let (map, ticket) = match work {
-            Work::Acquire(ticket) => (&mut self.acquires, ticket),
-            Work::Release(ticket) => (&mut self.releases, ticket),
-        };
-        map.entry(group.clone()).or_default().push((ticket, *address));
+        let group = group.clone();
+        match work {
+            Work::Acquire(ticket) => self.acquires.entry(group).or_default().push((ticket, *address)),
+            Work::Release(ticket, reason) => self.releases.entry(group).or_default().push((ticket, *address, reason)),
+        }
     }
 }
 
@@ -246,11 +253,11 @@ impl Job {
     }
 
     /// Removes the addresses that need no script in one request, the others each after its script (G-31).
-    async fn release(self, work: Vec<(Ticket, ServiceAddress)>) {
+    async fn release(self, work: Vec<(Ticket, ServiceAddress, Reason)>) {
         self.count_running(work.len());
         let current = self.context.running.borrow().place(&self.group).map(Arc::new);
-        let mut plain: BTreeMap<u32, Vec<(Ticket, ServiceAddress)>> = BTreeMap::new();
-        for (ticket, address) in work {
+        let mut plain: BTreeMap<(u32, bool), Vec<(Ticket, ServiceAddress)>> = BTreeMap::new();
+        for (ticket, address, reason) in work {
             let held = self.context.places().get(&(self.group.clone(), address)).cloned();
             // A script that was corrected since is run as it is now.
             let place = match (held, &current) {
@@ -267,12 +274,18 @@ impl Job {
                 Some(script) => {
                     tokio::spawn(self.clone().release_scripted(ticket, address, script, place));
                 }
-                None => plain.entry(place.interface_index).or_default().push((ticket, address)),
+                None => {
+                    let key = (place.interface_index, reason.is_planned());
+                    plain.entry(key).or_default().push((ticket, address));
+                }
             }
         }
-        for (index, work) in plain {
+        for ((index, lingers), work) in plain {
             let addresses: Vec<IpAddr> = work.iter().map(|(_, address)| address.0).collect();
-            let failures = self.context.netlink.release(index, &addresses).await;
+            let failures = match lingers {
+                true => self.context.netlink.linger(index, &addresses, LINGER).await,
+                false => self.context.netlink.release(index, &addresses).await,
+            };
             let failure = |address: &ServiceAddress| failures.iter().find(|(failed, _)| *failed == address.0);
             let result = |address| failure(&address).map_or(Ok(()), |(_, error)| Err(error.to_string()));
             for (_, address) in &work {

@@ -28,6 +28,7 @@ use rais_core::view::View;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -121,7 +122,7 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let figures = Arc::new(Figures { log_lines_dropped: log.dropped(), ..Figures::default() });
     let (snapshots, snapshot) = watch::channel(Arc::new(nothing_yet(&configuration, incarnation)));
     let netlink = Netlink::connect().map_err(failed(Exit::Network, "network"))?;
-    remove_left_behind(&netlink).await;
+    adopt_left_behind(&netlink, &configuration).await;
     let (mailbox, inbox) = mailbox().map_err(failed(Exit::Failed, "event loop"))?;
     let snmp = SnmpServer::new(snapshot.clone(), Arc::clone(&figures), mailbox.clone());
     let started = clock::now();
@@ -320,17 +321,30 @@ fn begin_life(store: &Store) -> Incarnation {
     Incarnation(incarnation)
 }
 
-/// Service addresses of an earlier life that did not end well (G-34): whose they are now is not known yet.
-async fn remove_left_behind(netlink: &Netlink) {
-    match netlink.left_behind().await {
-        Ok(left) => {
-            for found in left {
-                let failures = netlink.release(found.interface_index, &[found.address]).await;
-                let error = failures.first().map(|(_, error)| tracing::field::display(error.clone()));
-                tracing::warn!(address = %found.address, error, "removed a service address of an earlier life");
-            }
+/// Service addresses of an earlier life that did not end well (G-34).
+///
+/// Whose they are now is not known yet: this box may be about to be given them again, or another may have them by now
+/// (S-1). So nobody is told any more that they are here, and what clients still send here is served for as long as it
+/// takes this box to listen and be told: if it acquires one of them again, there was no gap; if not, its kernel drops it.
+async fn adopt_left_behind(netlink: &Netlink, configuration: &Configuration) {
+    const TO_BE_TOLD: Duration = Duration::from_secs(1);
+    let listens = configuration.groups.values().map(|group| group.params.dead_after).max().unwrap_or_default();
+    let lease = configuration.groups.values().map(|group| group.params.lease).max().unwrap_or_default();
+    let life = (listens + TO_BE_TOLD).min(lease);
+    let left = match netlink.left_behind().await {
+        Ok(left) => left,
+        Err(error) => return tracing::error!(%error, "service addresses of an earlier life are not known"),
+    };
+    let mut by_interface: BTreeMap<u32, Vec<IpAddr>> = BTreeMap::new();
+    for found in left {
+        by_interface.entry(found.interface_index).or_default().push(found.address);
+    }
+    for (index, addresses) in by_interface {
+        let failures = netlink.linger(index, &addresses, life).await;
+        for address in addresses {
+            let error = failures.iter().find(|(failed, _)| *failed == address).map(|(_, error)| error.to_string());
+            tracing::warn!(%address, error, "a service address of an earlier life is no longer announced");
         }
-        Err(error) => tracing::error!(%error, "service addresses of an earlier life are not known"),
     }
 }
 

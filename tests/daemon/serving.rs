@@ -178,6 +178,23 @@ fn addresses_of_an_earlier_life_are_removed_at_the_start_and_nothing_foreign_is_
 }
 
 #[test]
+fn a_daemon_that_is_started_again_within_its_lease_serves_on_without_a_gap() {
+    let mut lab = Lab::new(1);
+    let text = lab.gateway(1).configuration().replace("lease = \"1000ms\"", "lease = \"6s\"");
+    lab.gateway(1).write_configuration(&text);
+    lab.start();
+    let probe = Prober::start(&lab.client(), Ipv4Addr::new(10, 99, 0, 101));
+    lab.gateway(1).signal(Signal::SIGKILL);
+    lab.gateway(1).kill();
+    lab.gateway(1).start();
+    lab.settle();
+    let trace = probe.stop_after_answer();
+    println!("started again: silent for {:?}", trace.longest_silence());
+    // It listens for a dead interval before it acquires anything again.
+    assert!(trace.longest_silence() < DEAD_AFTER, "{:?}", trace.longest_silence());
+}
+
+#[test]
 fn a_thousand_addresses_move_about_as_fast_as_one() {
     const COUNT: usize = 1000;
     let mut lab = Lab::new(2);

@@ -3,7 +3,7 @@
 use crate::address::{GroupName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use crate::counters::DropCause;
 use crate::info_message::Message;
-use crate::notification::Notification;
+use crate::notification::{Notification, Reason};
 use crate::params::BoxParams;
 use crate::quantity::Ticket;
 use alloc::boxed::Box;
@@ -160,6 +160,8 @@ pub enum Action {
         group: GroupName,
         /// The address.
         address: ServiceAddress,
+        /// Why: what moves by plan may be served for a moment longer to clients that have not heard of it (G-63).
+        reason: Reason,
     },
     /// Announce served addresses: gratuitous ARP, unsolicited neighbour advertisement (G-10, G-60).
     Announce {

@@ -170,7 +170,7 @@ impl Node {
     /// The next thing to do, in order; `None`: nothing until the next input.
     pub fn poll_action(&mut self) -> Option<Action> {
         let action = self.out.pop()?;
-        if let Action::Acquire { ticket, group, address } | Action::Release { ticket, group, address } = &action {
+        if let Action::Acquire { ticket, group, address } | Action::Release { ticket, group, address, .. } = &action {
             self.tickets.insert(*ticket, (group.clone(), *address));
         }
         Some(action)

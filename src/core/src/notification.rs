@@ -222,6 +222,24 @@ pub enum Reason {
     Unknown,
 }
 
+impl Reason {
+    /// Another box is to serve the address in this one's stead, and this one could go on: nothing failed, and there is
+    /// no quarrel about it (G-63).
+    #[must_use]
+    pub const fn is_planned(self) -> bool {
+        match self {
+            Self::Failback | Self::Operator | Self::Load | Self::Stop => true,
+            Self::Unserved
+            | Self::Test
+            | Self::Duplicate
+            | Self::Expired
+            | Self::Overslept
+            | Self::Configuration
+            | Self::Unknown => false,
+        }
+    }
+}
+
 macro_rules! words {
     ($type:ident { $($variant:ident => $word:literal),* $(,)? }) => {
         impl $type {

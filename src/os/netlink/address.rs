@@ -2,9 +2,11 @@
 
 use super::connection::Connection;
 use super::{BOX_MARK, NetlinkError, SERVICE_MARK};
+use rtnetlink::AddressMessageBuilder;
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo};
-use rtnetlink::{AddressAddRequest, AddressMessageBuilder, Handle};
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -79,19 +81,18 @@ pub(super) enum Kind {
     Box,
     /// A service address with this lease.
     Service(Duration),
+    /// One that has moved to another box, still answered for to those who have not heard of it, for so long.
+    Lingering(Duration),
 }
 
-/// The request that adds an address.
-pub(super) fn addition(
-    handle: &Handle,
-    interface_index: u32,
-    address: IpAddr,
-    prefix_length: u8,
-    kind: Kind,
-) -> AddressAddRequest {
-    let mut request = handle.address().add(interface_index, address, prefix_length);
-    request.message_mut().attributes.extend(attributes(address, kind));
-    request
+/// The message that describes an address to be added.
+pub(super) fn addition(interface_index: u32, address: IpAddr, prefix_length: u8, kind: Kind) -> AddressMessage {
+    let mut message = naming(interface_index, address, prefix_length);
+    message.attributes.extend(attributes(address, kind));
+    if let (Kind::Lingering(_), true) = (kind, address.is_ipv4()) {
+        message.header.scope = AddressScope::Host;
+    }
+    message
 }
 
 /// The message that names an address.
@@ -117,7 +118,7 @@ fn attributes(address: IpAddr, kind: Kind) -> [AddressAttribute; 3] {
             (life.ifa_valid, life.ifa_preferred) = (FOR_EVER, FOR_EVER);
             BOX_MARK
         }
-        Kind::Service(lease) => {
+        Kind::Service(lease) | Kind::Lingering(lease) => {
             flags |= AddressFlags::Noprefixroute;
             life.ifa_valid = lease_seconds(lease);
             // IPv6 would choose the longest match as the source of a new connection, which may be a service address;
@@ -146,7 +147,8 @@ pub(in crate::os) async fn add(
     address: IpAddr,
     prefix_length: u8,
 ) -> Result<(), NetlinkError> {
-    let request = addition(&connection.handle(), interface_index, address, prefix_length, Kind::Box);
+    let mut request = connection.handle().address().add(interface_index, address, prefix_length);
+    request.message_mut().attributes.extend(attributes(address, Kind::Box));
     connection.request(|| format!("adding {address}/{prefix_length}"), request.execute()).await
 }
 

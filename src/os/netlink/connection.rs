@@ -182,7 +182,7 @@ pub(super) fn broken(error: io::Error) -> NetlinkError {
 }
 
 /// `None`: it is an acknowledgement.
-fn refusal(error: &ErrorMessage) -> Option<Refusal> {
+pub(super) fn refusal(error: &ErrorMessage) -> Option<Refusal> {
     let errno = Errno::from_raw(error.code?.get().saturating_neg());
     // The request's header, then attributes, one of which is the kernel's explanation.
     let attributes = error.header.get(HEADER..).unwrap_or_default();

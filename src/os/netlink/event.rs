@@ -1,9 +1,15 @@
 //! What changes in the kernel without raisd asking: carriers, links, addresses.
 //!
 //! One thread waits on two subscriptions: the renewals of a thousand service addresses are a thousand events, and a lost
-//! carrier must not queue behind them. The kernel itself holds back the news of a carrier for up to a second if any
-//! link changed within the last one, so carriers are also looked at every [`LOOK`].
+//! carrier must not queue behind them.
+//!
+//! The kernel tells of a lost carrier at once, unless it told of any link within the last second: then it waits for that
+//! second to pass (`net/core/link_watch.c`), and a switch that dies takes two carriers at about the same time. So for
+//! [`HELD_BACK`] after any news of a link, carriers are looked at every [`LOOK`]; at other times there is nothing to be
+//! looked for, and a thread that wakes up a hundred times a second would cost as much as the whole protocol does. The
+//! look [`RARELY`] is for news that passes us by: of links in other network namespaces, of links that are not up.
 
+use super::carrier::Carriers;
 use super::connection::{Connection, broken};
 use super::{Address, Link, NetlinkError, Owner, address, link, worker};
 use futures_util::StreamExt;
@@ -17,10 +23,14 @@ use rtnetlink::sys::AsyncSocket;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 
-/// A carrier that was lost is noticed after this at the latest.
-const LOOK: Duration = Duration::from_millis(50);
+/// Between two looks while the kernel may hold back news.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long it may: a second, and some for the way.
+const HELD_BACK: Duration = Duration::from_millis(1200);
+/// Between two looks at other times.
+const RARELY: Duration = Duration::from_millis(100);
 /// Events that may wait for the daemon; more, and it is told that some were lost.
 const QUEUE: usize = 4096;
 /// Room for the events of some ten thousand addresses while the thread is not scheduled.
@@ -88,8 +98,12 @@ struct Watch {
     links: Subscription,
     addresses: Subscription,
     connection: Connection,
-    /// Who was last said to have a carrier.
-    carriers: BTreeMap<u32, bool>,
+    /// Every link's name, and whether it was last said to have a carrier.
+    told: BTreeMap<u32, (String, bool)>,
+    carriers: Carriers,
+    /// When the kernel last had news of a link.
+    news: Instant,
+    next_look: Instant,
     sender: mpsc::Sender<Event>,
     overrun: bool,
 }
@@ -99,27 +113,32 @@ impl Watch {
         let links = subscribe(&[MulticastGroup::Link])?;
         let mut connection = Connection::open()?;
         let present = link::list_bare(&mut connection).await?;
-        let carriers = present.iter().map(|link| (link.index, link.carrier)).collect();
-        Ok(Self { links, addresses, connection, carriers, sender, overrun: false })
+        let told = present.into_iter().map(|link| (link.index, (link.name, link.carrier))).collect();
+        let carriers = Carriers::open()?;
+        // There may have been news just before.
+        let (news, next_look) = (Instant::now(), Instant::now() + LOOK);
+        Ok(Self { links, addresses, connection, told, carriers, news, next_look, sender, overrun: false })
     }
 
     async fn run(mut self) {
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.sender.is_closed() {
-            if let Err(error) = self.step(&mut look).await {
+            if let Err(error) = self.step().await {
                 tracing::error!(%error, "the kernel tells of no more changes");
                 return;
             }
         }
     }
 
-    async fn step(&mut self, look: &mut Interval) -> Result<(), NetlinkError> {
+    async fn step(&mut self) -> Result<(), NetlinkError> {
         let payload = tokio::select! {
             // What may be many comes last.
             biased;
-            payload = self.links.next() => payload,
-            _ = look.tick() => return self.look().await,
+            payload = self.links.next() => {
+                self.news = Instant::now();
+                self.next_look = self.next_look.min(self.news + LOOK);
+                payload
+            }
+            () = sleep_until(self.next_look) => return self.look().await,
             payload = self.addresses.next() => payload,
         };
         event(payload.ok_or(NetlinkError::Socket(Errno::EPIPE))?).into_iter().for_each(|event| self.tell(event));
@@ -127,18 +146,24 @@ impl Watch {
     }
 
     async fn look(&mut self) -> Result<(), NetlinkError> {
-        for link in link::list_bare(&mut self.connection).await? {
-            if self.carriers.get(&link.index).is_some_and(|told| *told != link.carrier) {
-                self.tell(Event::Link(link));
+        let news = |(name, told): &(String, bool)| self.carriers.has(name).is_some_and(|carrier| carrier != *told);
+        if self.told.values().any(news) {
+            self.news = Instant::now();
+            for link in link::list_bare(&mut self.connection).await? {
+                if self.told.get(&link.index).is_some_and(|(_, told)| *told != link.carrier) {
+                    self.tell(Event::Link(link));
+                }
             }
         }
+        let pause = if self.news.elapsed() < HELD_BACK { LOOK } else { RARELY };
+        self.next_look = Instant::now() + pause;
         Ok(())
     }
 
     fn tell(&mut self, event: Event) {
         match &event {
-            Event::Link(link) => drop(self.carriers.insert(link.index, link.carrier)),
-            Event::LinkGone(link) => drop(self.carriers.remove(&link.index)),
+            Event::Link(link) => drop(self.told.insert(link.index, (link.name.clone(), link.carrier))),
+            Event::LinkGone(link) => drop(self.told.remove(&link.index)),
             Event::Address(_) | Event::AddressGone(_) | Event::Overrun => {}
         }
         if self.overrun {

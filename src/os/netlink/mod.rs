@@ -9,6 +9,8 @@
 //! handed to that thread and done in the order in which it came, so no two pieces of work ever mix.
 
 pub(super) mod address;
+mod batch;
+mod carrier;
 pub(super) mod connection;
 mod event;
 pub(super) mod link;
@@ -22,6 +24,7 @@ pub use link::{Link, MacAddress, Selector};
 pub use route::Route;
 pub use service_address::{Failures, LeftBehind};
 
+use batch::Batch;
 use connection::Connection;
 use nix::errno::Errno;
 use std::collections::BTreeSet;
@@ -90,6 +93,8 @@ type Job = Box<dyn for<'a> FnOnce(&'a mut State) -> Pin<Box<dyn Future<Output = 
 #[derive(Debug)]
 struct State {
     connection: Connection,
+    /// For service addresses, which come in thousands.
+    batch: Batch,
     /// The service addresses acquired and not yet released: only these are renewed, so that a renewal that was on its
     /// way while an address was released never brings it back.
     held: BTreeSet<(u32, IpAddr)>,
@@ -109,7 +114,7 @@ impl Netlink {
     pub fn connect() -> Result<Self, NetlinkError> {
         require_marks()?;
         let (sender, jobs) = mpsc::unbounded_channel();
-        let open = async || Ok(State { connection: Connection::open()?, held: BTreeSet::new() });
+        let open = async || Ok(State { connection: Connection::open()?, batch: Batch::open()?, held: BTreeSet::new() });
         worker::start("netlink", open, async |state| state.serve(jobs).await)?;
         Ok(Self(sender))
     }
@@ -183,6 +188,12 @@ impl State {
                 match Connection::open() {
                     Ok(connection) => self.connection = connection,
                     Err(error) => tracing::error!(%error, "no new netlink connection in the place of a broken one"),
+                }
+            }
+            if self.batch.is_broken() {
+                match Batch::open() {
+                    Ok(batch) => self.batch = batch,
+                    Err(error) => tracing::error!(%error, "no new netlink socket in the place of a broken one"),
                 }
             }
         }

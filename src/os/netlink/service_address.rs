@@ -5,10 +5,15 @@
 //! [`SERVICE_MARK`](super::SERVICE_MARK). Whoever stops renewing loses it: the kernel removes it when the lease ends, to
 //! the second.
 //!
-//! Cost, measured: 1,000 IPv4 addresses are renewed in 20 ms, of which 5 are the kernel's. Linux walks all its IPv6
-//! addresses for each one that is renewed, so 100 cost 5 ms and 1,000 cost 350. Others' requests come in between.
+//! One that moves by plan *lingers* (G-63): it goes from its link to `lo`, with a life of a second or two that nobody
+//! renews. There it is answered for to nobody who asks who has it (`arp_ignore` = 1; IPv6 never does), but what clients
+//! send to this box until they hear of the new one is still served. Nothing of it is left to be tidied up later.
+//!
+//! Linux walks all its IPv6 addresses for each one that is renewed, so 100 cost 5 ms and 1,000 cost 350. Others' requests
+//! come in between.
 
 use super::address::{self, Address, Kind, Owner};
+use super::batch;
 use super::connection::PORTION;
 use super::{Netlink, NetlinkError, State};
 use nix::errno::Errno;
@@ -28,12 +33,8 @@ pub struct LeftBehind {
     pub address: IpAddr,
 }
 
-/// What is done about an address that the kernel has already.
-#[derive(Clone, Copy, Debug)]
-enum Found {
-    Refuse,
-    Replace,
-}
+/// `lo` has this index in every network namespace.
+const LOOPBACK: u32 = 1;
 
 impl Netlink {
     /// Configures service addresses on a link with a lease (rounded up to whole seconds). One that an earlier life left
@@ -58,8 +59,16 @@ impl Netlink {
         self.each(addresses, async move |state, addresses| state.release(interface_index, addresses).await).await
     }
 
+    /// Has service addresses of a link, ours or of an earlier life, linger for `life` (rounded up to whole seconds) and no
+    /// longer: the kernel ends it.
+    ///
+    /// Fails per address: one that failed is gone at once, or, with [`NetlinkError::ForeignAddress`], was never ours.
+    pub async fn linger(&self, interface_index: u32, addresses: &[IpAddr], life: Duration) -> Failures {
+        self.each(addresses, async move |state, addresses| state.linger(interface_index, addresses, life).await).await
+    }
+
     /// The service addresses that are configured but were not acquired through this connection: left by an earlier life
-    /// (G-34), in order.
+    /// (G-34), in order. Those that linger are not among them: they end by themselves.
     ///
     /// # Errors
     /// [`NetlinkError::Socket`].
@@ -98,12 +107,12 @@ impl Netlink {
 
 impl State {
     async fn acquire(&mut self, index: u32, addresses: &[IpAddr], lease: Duration) -> Result<Failures, NetlinkError> {
-        let mut failures = self.put(index, addresses, lease, Found::Refuse).await?;
+        let mut failures = self.put(index, addresses, Kind::Service(lease), batch::Kind::Add)?;
         let exists = |error: &NetlinkError| matches!(error, NetlinkError::Refused { errno: Errno::EEXIST, .. });
         let present: Vec<_> = failures.extract_if(.., |(_, error)| exists(error)).map(|(address, _)| address).collect();
         if !present.is_empty() {
             let (ours, foreign) = self.tell_apart(index, &present).await?;
-            failures.extend(self.put(index, &ours, lease, Found::Replace).await?);
+            failures.extend(self.put(index, &ours, Kind::Service(lease), batch::Kind::Replace)?);
             failures.extend(foreign.into_iter().map(|address| (address, NetlinkError::ForeignAddress(address))));
         }
         let failed = |address: &IpAddr| failures.iter().any(|(failed, _)| failed == address);
@@ -113,7 +122,19 @@ impl State {
 
     async fn renew(&mut self, index: u32, addresses: &[IpAddr], lease: Duration) -> Result<Failures, NetlinkError> {
         let held: Vec<_> = addresses.iter().copied().filter(|address| self.held.contains(&(index, *address))).collect();
-        self.put(index, &held, lease, Found::Replace).await
+        self.put(index, &held, Kind::Service(lease), batch::Kind::Replace)
+    }
+
+    async fn linger(&mut self, index: u32, addresses: &[IpAddr], life: Duration) -> Result<Failures, NetlinkError> {
+        let (mut ours, unknown): (Vec<IpAddr>, Vec<IpAddr>) =
+            addresses.iter().copied().partition(|address| self.held.contains(&(index, *address)));
+        if !unknown.is_empty() {
+            ours.extend(self.tell_apart(index, &unknown).await?.0);
+        }
+        // First there, then gone here: in between it is this host's all the time.
+        let mut failures = self.put(LOOPBACK, &ours, Kind::Lingering(life), batch::Kind::Replace)?;
+        failures.extend(self.release(index, addresses).await?);
+        Ok(failures)
     }
 
     async fn release(&mut self, index: u32, addresses: &[IpAddr]) -> Result<Failures, NetlinkError> {
@@ -126,13 +147,14 @@ impl State {
             failures.extend(foreign.into_iter().map(|address| (address, NetlinkError::ForeignAddress(address))));
         }
         let ours: Vec<_> = ours.into_iter().map(|address| LeftBehind { interface_index: index, address }).collect();
-        failures.extend(self.remove(&ours).await?);
+        failures.extend(self.remove(&ours)?);
         Ok(failures)
     }
 
     async fn left_behind(&mut self) -> Result<Vec<LeftBehind>, NetlinkError> {
         let all = address::list(&mut self.connection).await?;
-        let left = all.iter().filter(|entry| entry.owner == Owner::Service);
+        let here = |entry: &&Address| entry.owner == Owner::Service && entry.interface_index != LOOPBACK;
+        let left = all.iter().filter(here);
         let left = left.map(|entry| LeftBehind { interface_index: entry.interface_index, address: entry.address });
         let mut left: Vec<_> =
             left.filter(|entry| !self.held.contains(&(entry.interface_index, entry.address))).collect();
@@ -157,22 +179,15 @@ impl State {
         Ok((only(ours), only(foreign)))
     }
 
-    async fn put(
+    fn put(
         &mut self,
         index: u32,
         addresses: &[IpAddr],
-        lease: Duration,
-        found: Found,
+        life: Kind,
+        kind: batch::Kind,
     ) -> Result<Failures, NetlinkError> {
-        let handle = self.connection.handle();
-        let request = |address: &IpAddr| {
-            let request = address::addition(&handle, index, *address, host_prefix(address), Kind::Service(lease));
-            match found {
-                Found::Refuse => request.execute(),
-                Found::Replace => request.replace().execute(),
-            }
-        };
-        let refused = self.connection.requests(addresses.iter().map(request)).await?;
+        let message = |address: &IpAddr| address::addition(index, *address, host_prefix(address), life);
+        let refused = self.batch.carry_out(kind, addresses.iter().map(message).collect())?;
         let named = refused.into_iter().filter_map(|(position, refusal)| {
             let address = *addresses.get(position)?;
             Some((address, refusal.of(format!("configuring {address}"))))
@@ -181,18 +196,18 @@ impl State {
     }
 
     async fn remove_left_behind(&mut self) -> Result<Vec<LeftBehind>, NetlinkError> {
-        let left = self.left_behind().await?;
-        let failures = self.remove(&left).await?;
+        let all = address::list(&mut self.connection).await?;
+        let ours = all.iter().filter(|entry| entry.owner == Owner::Service);
+        let ours = ours.map(|entry| LeftBehind { interface_index: entry.interface_index, address: entry.address });
+        let left: Vec<_> = ours.filter(|entry| !self.held.contains(&(entry.interface_index, entry.address))).collect();
+        let failures = self.remove(&left)?;
         failures.into_iter().next().map_or(Ok(left), |(_, error)| Err(error))
     }
 
-    async fn remove(&mut self, entries: &[LeftBehind]) -> Result<Failures, NetlinkError> {
-        let handle = self.connection.handle();
-        let request = |entry: &LeftBehind| {
-            let message = address::naming(entry.interface_index, entry.address, host_prefix(&entry.address));
-            handle.address().del(message).execute()
-        };
-        let refused = self.connection.requests(entries.iter().map(request)).await?;
+    fn remove(&mut self, entries: &[LeftBehind]) -> Result<Failures, NetlinkError> {
+        let message =
+            |entry: &LeftBehind| address::naming(entry.interface_index, entry.address, host_prefix(&entry.address));
+        let refused = self.batch.carry_out(batch::Kind::Remove, entries.iter().map(message).collect())?;
         let gone = [Errno::EADDRNOTAVAIL, Errno::ENODEV];
         let failed = refused.into_iter().filter(|(_, refusal)| !gone.contains(&refusal.errno));
         let named = failed.filter_map(|(position, refusal)| {

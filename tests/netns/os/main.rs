@@ -5,6 +5,7 @@
 mod announcing;
 mod control_sockets;
 mod leases;
+mod lingering;
 mod link_events;
 mod namespaces;
 mod own_network;

@@ -44,6 +44,14 @@ impl Namespace {
         run(&format!("ip -n {} {arguments}", self.name))
     }
 
+    /// Runs a command in it; what it said if it failed.
+    pub(crate) fn execute(&self, command: &str) -> Result<String, String> {
+        let mut words = command.split_ascii_whitespace();
+        let output = Command::new("ip").args(["netns", "exec", &self.name]).args(words.by_ref()).output().unwrap();
+        let said = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
+    }
+
     /// Runs a future in it, on a runtime and threads of its own.
     pub(crate) fn block_on<T: Send>(&self, future: impl Future<Output = T> + Send) -> T {
         self.enter(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future))

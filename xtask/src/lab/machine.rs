@@ -351,7 +351,8 @@ impl Machine {
         }
     }
 
-    /// The addresses its kernel has; `None` if its kernel can not be asked.
+    /// The addresses on its NICs; `None` if its kernel can not be asked. What lingers on `lo` after a planned move is
+    /// answered for to nobody who asks who has it.
     pub fn kernel_addresses(&self) -> Result<Option<Vec<IpAddr>>> {
         if matches!(self.power, Power::Vm(_)) {
             return Ok(None);
@@ -359,7 +360,8 @@ impl Machine {
         let output = self.running()?.namespace.command("ip").args(["-j", "addr"]).output()?;
         ensure!(output.status.success(), "ip addr: {}", String::from_utf8_lossy(&output.stderr).trim());
         let links: Vec<Link> = serde_json::from_slice(&output.stdout).context("ip -j addr")?;
-        Ok(Some(links.into_iter().flat_map(|link| link.addr_info).filter_map(|info| info.local).collect()))
+        let nics = links.into_iter().filter(|link| link.ifname.as_deref() != Some("lo"));
+        Ok(Some(nics.flat_map(|link| link.addr_info).filter_map(|info| info.local).collect()))
     }
 
     fn daemon(&self) -> Result<&Process> {
@@ -394,6 +396,7 @@ fn kill_at_once(pids: &[Pid]) {
 /// A link as `ip -j addr` prints it.
 #[derive(Deserialize)]
 struct Link {
+    ifname: Option<String>,
     #[serde(default)]
     addr_info: Vec<AddressInfo>,
 }

@@ -38,7 +38,7 @@ impl Group {
         let ticket = out.ticket();
         if held.holding.release(ticket, now) {
             held.reason = reason;
-            out.push(Action::Release { ticket, group: self.name.clone(), address });
+            out.push(Action::Release { ticket, group: self.name.clone(), address, reason });
             self.holding_changed(out);
         }
     }
