@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod dns;
 pub mod event;
 pub mod journal;
+pub mod machine;
 pub mod os;
 pub mod snapshot;
 pub mod snmp;

@@ -1,4 +1,4 @@
-//! Watches the NICs: whether each service interface has a carrier goes to the node (G-11).
+//! Watches the NICs: whether each service interface has a carrier goes to the node (G-11). The surveyor hears everything.
 
 use super::event_loop::Mailbox;
 use super::running::Running;
@@ -8,6 +8,7 @@ use rais_core::io::Input;
 use rais_core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::time;
 
@@ -15,8 +16,13 @@ use tokio::time;
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
 /// Watches for ever.
-pub(super) async fn watch(mut running: watch::Receiver<Arc<Running>>, netlink: Netlink, mailbox: Mailbox) {
-    let mut carriers = Carriers { known: BTreeMap::new(), mailbox };
+pub(super) async fn watch(
+    mut running: watch::Receiver<Arc<Running>>,
+    netlink: Netlink,
+    mailbox: Mailbox,
+    surveyor: UnboundedSender<Event>,
+) {
+    let mut carriers = Carriers { known: BTreeMap::new(), mailbox, surveyor };
     loop {
         let Err(error) = follow(&mut running, &netlink, &mut carriers).await else { return };
         tracing::warn!(%error, "carriers are not watched for a moment");
@@ -29,6 +35,7 @@ pub(super) async fn watch(mut running: watch::Receiver<Arc<Running>>, netlink: N
 struct Carriers {
     known: BTreeMap<InterfaceName, bool>,
     mailbox: Mailbox,
+    surveyor: UnboundedSender<Event>,
 }
 
 async fn follow(
@@ -39,6 +46,8 @@ async fn follow(
     // Opened before listing: nothing is missed in between.
     let mut events = Events::of_links()?;
     let mut list = true;
+    // What happened meanwhile nobody heard.
+    let _ = carriers.surveyor.send(Event::Overrun);
     loop {
         if std::mem::take(&mut list) {
             let running = Arc::clone(&running.borrow_and_update());
@@ -53,7 +62,7 @@ async fn follow(
                 Ok(()) => list = true,
                 Err(_) => return Ok(()),
             },
-            event = events.next() => match event? {
+            event = events.next() => match carriers.pass_on(event?) {
                 Event::Link(link) => carriers.link(&running.borrow(), &link, link.carrier),
                 Event::LinkGone(link) => carriers.link(&running.borrow(), &link, false),
                 Event::Overrun => list = true,
@@ -64,6 +73,11 @@ async fn follow(
 }
 
 impl Carriers {
+    fn pass_on(&self, event: Event) -> Event {
+        let _ = self.surveyor.send(event.clone());
+        event
+    }
+
     fn link(&mut self, running: &Running, link: &Link, up: bool) {
         for (interface, index) in service_interfaces(running) {
             if index == link.index {

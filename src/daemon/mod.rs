@@ -32,6 +32,7 @@ mod running;
 mod snmp_server;
 mod source;
 mod start;
+mod surveyor;
 mod zones;
 
 pub use options::{Exit, LogFormat, Options};

@@ -5,7 +5,9 @@
 
 use super::event_loop::{Mailbox, News};
 use super::figures::Figures;
+use super::surveyor::LastAsked;
 use crate::config::model::Snmp;
+use crate::machine::Machine;
 use crate::os::clock;
 use crate::os::datagram::{Asked, DatagramError, DatagramSocket};
 use crate::snapshot::Snapshot;
@@ -37,10 +39,20 @@ pub(super) struct SnmpServer {
     sockets: BTreeMap<SocketAddr, AbortHandle>,
 }
 
+/// Where the pictures come from.
+#[derive(Clone, Debug)]
+pub(super) struct Sources {
+    /// Of the groups.
+    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// Of the machine.
+    pub(super) machines: watch::Receiver<Arc<Machine>>,
+}
+
 struct Shared {
     agent: Mutex<Agent>,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
+    sources: Sources,
     figures: Arc<Figures>,
+    asked: LastAsked,
     mailbox: Mailbox,
     pending: Arc<Semaphore>,
 }
@@ -54,10 +66,10 @@ impl std::fmt::Debug for Shared {
 impl SnmpServer {
     /// An agent that listens nowhere and answers nobody.
     #[must_use]
-    pub(super) fn new(snapshots: watch::Receiver<Arc<Snapshot>>, figures: Arc<Figures>, mailbox: Mailbox) -> Self {
+    pub(super) fn new(sources: Sources, figures: Arc<Figures>, asked: LastAsked, mailbox: Mailbox) -> Self {
         let agent = Mutex::new(Agent::new(AgentParams::default()));
         let pending = Arc::new(Semaphore::new(MAX_PENDING));
-        Self { shared: Arc::new(Shared { agent, snapshots, figures, mailbox, pending }), sockets: BTreeMap::new() }
+        Self { shared: Arc::new(Shared { agent, sources, figures, asked, mailbox, pending }), sockets: BTreeMap::new() }
     }
 
     /// Opens the sockets that a configuration wants and that are not open yet. Nothing is served on them before
@@ -109,11 +121,17 @@ async fn serve(shared: Arc<Shared>, socket: Arc<DatagramSocket>) {
         let figures = &shared.figures;
         figures.snmp_in.fetch_add(1, Ordering::Relaxed);
         let datagram = buffer.get(..asked.length).unwrap_or_default();
-        let snapshot = Arc::clone(&shared.snapshots.borrow());
+        let now = clock::now();
+        let snapshot = Arc::clone(&shared.sources.snapshots.borrow());
+        let machine = Arc::clone(&shared.sources.machines.borrow());
         let answered = {
             let mut agent = shared.agent.lock().unwrap_or_else(PoisonError::into_inner);
-            agent.answer(datagram, asked.by.ip(), &snapshot, clock::now(), &mut reply)
+            agent.look_at(&machine);
+            agent.answer(datagram, asked.by.ip(), &snapshot, now, &mut reply)
         };
+        if answered.is_ok() {
+            shared.asked.note(now);
+        }
         match answered {
             Ok(Answered::Now) => send(&shared, &socket, &asked, &reply),
             Ok(Answered::Once(pending)) => {

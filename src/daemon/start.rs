@@ -11,10 +11,12 @@ use super::notifier::Notifier;
 use super::options::{Exit, Options};
 use super::reload::{Applier, ApplyError, reloader};
 use super::running::Running;
-use super::snmp_server::SnmpServer;
+use super::snmp_server::{SnmpServer, Sources};
 use super::source::Source;
+use super::surveyor::{LastAsked, Surveyor};
 use super::{announcer, links, zones};
 use crate::config::Configuration;
+use crate::machine::Machine;
 use crate::os::executables::Executables;
 use crate::os::netlink::Netlink;
 use crate::os::signals::{Signal, Signals};
@@ -24,6 +26,7 @@ use crate::snapshot::{About, Snapshot};
 use clap::Parser;
 use rais_core::io::Input;
 use rais_core::quantity::Incarnation;
+use rais_core::time::Instant;
 use rais_core::view::View;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -124,7 +127,10 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let netlink = Netlink::connect().map_err(failed(Exit::Network, "network"))?;
     adopt_left_behind(&netlink, &configuration).await;
     let (mailbox, inbox) = mailbox().map_err(failed(Exit::Failed, "event loop"))?;
-    let snmp = SnmpServer::new(snapshot.clone(), Arc::clone(&figures), mailbox.clone());
+    let (machine, machines) = watch::channel(Arc::new(Machine::default()));
+    let asked = LastAsked::default();
+    let sources = Sources { snapshots: snapshot.clone(), machines };
+    let snmp = SnmpServer::new(sources, Arc::clone(&figures), asked.clone(), mailbox.clone());
     let started = clock::now();
     let mut applier = Applier { source, netlink: netlink.clone(), executables, snmp, started, incarnation };
     let (running, configured) = applier.start(configuration).await.map_err(|error| match error {
@@ -133,7 +139,8 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     })?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %incarnation, "raisd starts");
 
-    let base = Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox };
+    let base =
+        Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox, machine, asked, started };
     let mut wired = wire(base, applier, configured)?;
     tokio::spawn(wired.control.clone().serve_socket(control_socket));
     if let Some(port) = options.control_port.clone() {
@@ -163,6 +170,9 @@ struct Base<'a> {
     netlink: Netlink,
     mailbox: Mailbox,
     inbox: Inbox,
+    machine: watch::Sender<Arc<Machine>>,
+    asked: LastAsked,
+    started: Instant,
 }
 
 /// What is left to watch once everything runs.
@@ -177,7 +187,8 @@ struct Wired {
 
 /// Makes the queues, starts the event loop, and spawns every task that ends with it.
 fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wired, Failure> {
-    let Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox } = base;
+    let Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox, machine, asked, started } =
+        base;
     let (running_sender, running) = watch::channel(running);
     let ports = configured.ports.clone();
     let (actions_sender, actions) = unbounded_channel();
@@ -206,7 +217,9 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
 
     tokio::spawn(Executor::new(Arc::clone(&context), actions).run());
     tokio::spawn(applier.run(requests, running_sender, ports, mailbox.clone()));
-    tokio::spawn(links::watch(running.clone(), netlink, mailbox.clone()));
+    let (link_events, events) = unbounded_channel();
+    tokio::spawn(links::watch(running.clone(), netlink, mailbox.clone(), link_events));
+    tokio::spawn(Surveyor { running: running.clone(), events, asked, started, machine }.run());
     tokio::spawn(zones::run(running.clone(), snapshot, mailbox, options.state_dir.clone()));
     let notifier = tokio::spawn(notifier.run());
     let journal = options.journal.as_ref().and_then(|path| start_journal(path, options.journal_limit));

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod datagram;
 pub mod executables;
 pub mod load;
+pub mod machine;
 pub mod multicast;
 pub mod netlink;
 pub mod network;

@@ -11,7 +11,8 @@ use super::pdu::{Verdict, Work};
 use super::prepared::{Prepared, Served};
 use super::registry::Registry;
 use super::set::{Pending, Step};
-use super::{rais_mib, snmpv2_mib};
+use super::{entity_mib, host_resources_mib, if_mib, ip_mib, rais_mib, snmpv2_mib, ucd_snmp_mib};
+use crate::machine::Machine;
 use crate::snapshot::Snapshot;
 use rais_core::time::Instant;
 use std::net::IpAddr;
@@ -53,6 +54,7 @@ pub struct Agent {
     counters: Counters,
     /// snmpSetSerialNo.
     serial_number: i32,
+    machine: Arc<Machine>,
     prepared: Option<Prepared>,
     /// The variable bindings of the answer being made.
     bindings: Vec<u8>,
@@ -65,9 +67,20 @@ impl Agent {
         Self {
             communities: Communities::new(params.communities),
             max_message_octets: params.max_message_octets,
-            registry: Registry::new(&[snmpv2_mib::SYSTEM, snmpv2_mib::SNMP, snmpv2_mib::SNMP_SET, rais_mib::ENTRIES]),
+            registry: Registry::new(&[
+                snmpv2_mib::SYSTEM,
+                snmpv2_mib::SNMP,
+                snmpv2_mib::SNMP_SET,
+                rais_mib::ENTRIES,
+                if_mib::ENTRIES,
+                ip_mib::ENTRIES,
+                host_resources_mib::ENTRIES,
+                ucd_snmp_mib::ENTRIES,
+                entity_mib::ENTRIES,
+            ]),
             counters: Counters::default(),
             serial_number: 0,
+            machine: Arc::default(),
             prepared: None,
             bindings: Vec::with_capacity(MAX_MESSAGE_OCTETS),
         }
@@ -83,6 +96,15 @@ impl Agent {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Takes a picture of the machine, to answer from until another one is taken.
+    pub fn look_at(&mut self, machine: &Arc<Machine>) {
+        if !Arc::ptr_eq(&self.machine, machine) {
+            self.machine = Arc::clone(machine);
+            // Some tables show the machine and the groups together.
+            self.prepared = None;
+        }
     }
 
     /// Answers one datagram: source, form, community, PDU, in this order. The answer replaces what stands in `reply`;
@@ -140,7 +162,14 @@ impl Agent {
         let Some(prepared) = &self.prepared else { return Err(Dropped::SilentDrop) };
         let work = Work {
             registry: &self.registry,
-            served: Served { snapshot, prepared, counters: &self.counters, serial_number: self.serial_number, now },
+            served: Served {
+                snapshot,
+                prepared,
+                counters: &self.counters,
+                machine: &self.machine,
+                serial_number: self.serial_number,
+                now,
+            },
             principal,
             room: &|bindings| fits(Verdict::FINE, bindings),
         };

@@ -12,7 +12,7 @@
 //!   └ registry the ordered list of objects
 //!     ├ table  rows in index order
 //!     ├ set    what may be written, and what carries it out
-//!     └ snmpv2_mib, rais_mib/…   one file per table
+//!     └ snmpv2_mib, if_mib, …, rais_mib/…   a file per module or table
 //! notify       events as notifications                                                (RFC 3416 §4.2.6)
 //! ```
 //!
@@ -24,6 +24,10 @@ mod agent;
 mod ber;
 mod community;
 mod counters;
+mod entity_mib;
+mod host_resources_mib;
+mod if_mib;
+mod ip_mib;
 mod message;
 pub mod notify;
 mod oid;
@@ -34,6 +38,7 @@ mod registry;
 mod set;
 mod snmpv2_mib;
 mod table;
+mod ucd_snmp_mib;
 #[allow(dead_code)] // the side of the agent follows
 pub mod v3;
 mod value;

@@ -245,7 +245,7 @@ const fn group_state(state: GroupState) -> Value<'static> {
 }
 
 /// DateAndTime (RFC 2579) in UTC: year, month, day, hour, minute, second, tenths, direction and distance from UTC.
-fn date_and_time(unix_ms: u64) -> [u8; 11] {
+pub(super) fn date_and_time(unix_ms: u64) -> [u8; 11] {
     let (days, in_day) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
     let (year, month, day) = civil_date(days);
     let [high, low] = year.to_be_bytes();

@@ -3,7 +3,9 @@
 //! It does not know objects or messages. A snapshot is never changed; a new one makes a new [`Prepared`].
 
 use super::counters::Counters;
+use super::ip_mib::{AddressRow, address_rows};
 use super::table::index_order;
+use crate::machine::Machine;
 use crate::snapshot::{AboutGroup, Snapshot, ZoneView};
 use rais_core::address::IdAddress;
 use rais_core::notification::HostState;
@@ -25,6 +27,7 @@ pub(crate) struct Prepared {
     tests: Vec<usize>,
     loads: Vec<usize>,
     zones: Vec<usize>,
+    addresses: OnceCell<Vec<AddressRow>>,
 }
 
 /// What a group's rows add up to.
@@ -44,6 +47,7 @@ pub(crate) struct Sums {
 pub(crate) struct Served<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) prepared: &'a Prepared,
+    pub(crate) machine: &'a Machine,
     pub(crate) counters: &'a Counters,
     /// snmpSetSerialNo.
     pub(crate) serial_number: i32,
@@ -65,6 +69,7 @@ impl Prepared {
             tests: sorted(&view.tests, |test| test.name.as_str()),
             loads: sorted(&view.loads, |load| load.name.as_str()),
             zones,
+            addresses: OnceCell::new(),
         }
     }
 
@@ -150,6 +155,11 @@ impl<'a> Served<'a> {
 
     pub(crate) fn zone(&self, number: usize) -> Option<&'a ZoneView> {
         self.snapshot.zones.get(*self.prepared.zones.get(number)?)
+    }
+
+    /// The rows of ipAddressTable, in the order of the index.
+    pub(crate) fn address_rows(&self) -> &'a [AddressRow] {
+        self.prepared.addresses.get_or_init(|| address_rows(self))
     }
 
     /// When the daemon started: the zero of sysUpTime.

@@ -3,11 +3,11 @@
 
 use super::oid::Oid;
 use super::prepared::Served;
-use super::rais_mib;
 use super::registry::Entry;
 use super::set::{Syntax, serial_number};
 use super::table::{Row, Table};
 use super::value::Value;
+use super::{entity_mib, host_resources_mib, if_mib, ip_mib, rais_mib, ucd_snmp_mib};
 
 /// What a sysServices of a gateway is made of: layers 3 (internet), 4 (end-to-end) and 7 (applications).
 const SYS_SERVICES: i32 = (1 << 2) + (1 << 3) + (1 << 6);
@@ -18,9 +18,14 @@ pub(crate) const SYS_UP_TIME_0: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 3, 0];
 pub(crate) const SNMP_TRAP_OID_0: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];
 
 /// The modules that are served, for sysORTable: each an identification and a description.
-const MODULES: [(&[u32], &str); 2] = [
+const MODULES: [(&[u32], &str); 7] = [
     (&[1, 3, 6, 1, 6, 3, 1], "SNMPv2-MIB (RFC 3418): system, sysORTable, snmp"),
     (rais_mib::COMPLIANCE, "RAIS-MIB: service groups, their boxes and addresses"),
+    (if_mib::MODULE, "IF-MIB (RFC 2863): interfaces"),
+    (ip_mib::MODULE, "IP-MIB (RFC 4293): addresses and figures of IP"),
+    (host_resources_mib::MODULE, "HOST-RESOURCES-MIB (RFC 2790): system, storage, processors"),
+    (entity_mib::MODULE, "ENTITY-MIB (RFC 4133): the chassis"),
+    (ucd_snmp_mib::MODULE, "UCD-SNMP-MIB (net-snmp): load, memory, processor time"),
 ];
 
 pub(crate) const SYSTEM: &[Entry] = &[

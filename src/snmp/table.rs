@@ -210,3 +210,97 @@ impl<T: ByGroupAndAddress> Table for Grouped<T> {
         T::change(served, column, row.outer, row.inner, value)
     }
 }
+
+/// A table indexed by a number.
+pub(crate) trait ByNumber: Sync {
+    const COLUMNS: &'static [u32];
+    /// How many rows there are.
+    fn rows(served: &Served<'_>) -> usize;
+    /// The number of a row; they ascend.
+    fn number(served: &Served<'_>, row: usize) -> u32;
+    fn value<'a>(served: &Served<'a>, column: u32, row: usize) -> Value<'a>;
+}
+
+/// Makes a [`Table`] of a [`ByNumber`].
+pub(crate) struct Numbered<T>(pub(crate) T);
+
+impl<T: ByNumber> Table for Numbered<T> {
+    fn columns(&self) -> &'static [u32] {
+        T::COLUMNS
+    }
+
+    fn exact(&self, served: &Served<'_>, index: &[u32]) -> Option<Row> {
+        let [number] = index else { return None };
+        let outer = first_not(T::rows(served), |row| T::number(served, row) < *number);
+        (outer < T::rows(served) && T::number(served, outer) == *number).then_some(Row { outer, inner: 0 })
+    }
+
+    fn after(&self, served: &Served<'_>, index: &[u32]) -> Option<Row> {
+        let outer = first_not(T::rows(served), |row| [T::number(served, row)].as_slice() <= index);
+        (outer < T::rows(served)).then_some(Row { outer, inner: 0 })
+    }
+
+    fn next(&self, served: &Served<'_>, row: Row) -> Option<Row> {
+        let outer = row.outer + 1;
+        (outer < T::rows(served)).then_some(Row { outer, inner: 0 })
+    }
+
+    fn index(&self, served: &Served<'_>, row: Row, name: &mut Oid) {
+        name.extend([T::number(served, row.outer)]);
+    }
+
+    fn value<'a>(&self, served: &Served<'a>, column: u32, row: Row) -> Value<'a> {
+        T::value(served, column, row.outer)
+    }
+}
+
+/// A table indexed by an address alone.
+pub(crate) trait ByAddress: Sync {
+    const COLUMNS: &'static [u32];
+    /// How many rows there are.
+    fn rows(served: &Served<'_>) -> usize;
+    /// The address of a row; they ascend, IPv4 first.
+    fn address(served: &Served<'_>, row: usize) -> Option<IpAddr>;
+    fn value<'a>(served: &Served<'a>, column: u32, row: usize) -> Value<'a>;
+}
+
+/// Makes a [`Table`] of a [`ByAddress`].
+pub(crate) struct Addressed<T>(pub(crate) T);
+
+impl<T: ByAddress> Addressed<T> {
+    fn order(served: &Served<'_>, row: usize, index: &[u32]) -> Ordering {
+        let address = T::address(served, row);
+        address.map_or(Ordering::Greater, |address| address_arcs(address).cmp(index.iter().copied()))
+    }
+}
+
+impl<T: ByAddress> Table for Addressed<T> {
+    fn columns(&self) -> &'static [u32] {
+        T::COLUMNS
+    }
+
+    fn exact(&self, served: &Served<'_>, index: &[u32]) -> Option<Row> {
+        let end = T::rows(served);
+        let outer = first_not(end, |row| Self::order(served, row, index).is_lt());
+        (outer < end && Self::order(served, outer, index).is_eq()).then_some(Row { outer, inner: 0 })
+    }
+
+    fn after(&self, served: &Served<'_>, index: &[u32]) -> Option<Row> {
+        let end = T::rows(served);
+        let outer = first_not(end, |row| Self::order(served, row, index).is_le());
+        (outer < end).then_some(Row { outer, inner: 0 })
+    }
+
+    fn next(&self, served: &Served<'_>, row: Row) -> Option<Row> {
+        let outer = row.outer + 1;
+        (outer < T::rows(served)).then_some(Row { outer, inner: 0 })
+    }
+
+    fn index(&self, served: &Served<'_>, row: Row, name: &mut Oid) {
+        name.extend(T::address(served, row.outer).into_iter().flat_map(address_arcs));
+    }
+
+    fn value<'a>(&self, served: &Served<'a>, column: u32, row: Row) -> Value<'a> {
+        T::value(served, column, row.outer)
+    }
+}

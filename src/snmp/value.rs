@@ -48,6 +48,12 @@ impl<'a> Value<'a> {
         Self::Octets(Cow::Borrowed(cut(text).as_bytes()))
     }
 
+    /// Text of few octets, cut; what is not ASCII becomes a question mark.
+    #[must_use]
+    pub(crate) fn short_text(text: &str, octets: usize) -> Self {
+        Self::owned_text(text.chars().map(|c| if c.is_ascii() { c } else { '?' }).take(octets).collect())
+    }
+
     /// Text that was made up for the occasion, cut at [`MAX_TEXT_OCTETS`].
     #[must_use]
     pub(crate) fn owned_text(mut text: String) -> Self {

@@ -38,7 +38,9 @@ impl Bench {
 
     pub fn with(snapshot: Snapshot, params: AgentParams) -> Self {
         let (commands, refused) = (Vec::new(), Vec::new());
-        Self { agent: Agent::new(params), now: snapshot.view.at, snapshot: Arc::new(snapshot), commands, refused }
+        let mut agent = Agent::new(params);
+        agent.look_at(&Arc::new(sample::machine()));
+        Self { agent, now: snapshot.view.at, snapshot: Arc::new(snapshot), commands, refused }
     }
 
     /// As the daemon does it: in order, and back again if one is refused.

@@ -59,7 +59,7 @@ fn exceptions_say_whether_object_or_instance_is_missing() {
         ("1.3.6.1.2.1.1.5.0.0", NO_SUCH_INSTANCE, "something below a scalar's instance"),
         ("1.3.6.1.2.1.1.77.0", NO_SUCH_OBJECT, "an unknown object of a known group"),
         ("1.3.6.1.2.1.1", NO_SUCH_OBJECT, "a group"),
-        ("1.3.6.1.2.1.1.9.1.2.3", NO_SUCH_INSTANCE, "a row beyond the last"),
+        ("1.3.6.1.2.1.1.9.1.2.99", NO_SUCH_INSTANCE, "a row beyond the last"),
         ("1.3.6.1.2.1.1.9.1.2.0", NO_SUCH_INSTANCE, "a row before the first"),
         ("1.3.6.1.2.1.1.9.1.2.1.1", NO_SUCH_INSTANCE, "something below a row"),
         ("1.3.6.1.2.1.1.9.1.1.1", NO_SUCH_OBJECT, "a column that is not accessible"),

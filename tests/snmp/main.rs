@@ -25,5 +25,6 @@ mod sample;
 mod set;
 mod smi;
 mod speed;
+mod standard;
 mod tools;
 mod traps;

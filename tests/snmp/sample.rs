@@ -1,6 +1,9 @@
 //! A snapshot with something in every corner: groups whose order by name is not their order by index, addresses of both
 //! families, boxes and addresses in every state, and empty tables where a walk has to step over.
 
+use rais::machine::{
+    Address, Hardware, Interface, InterfaceCounters, InterfaceKind, IpFigures, Machine, Memory, Sample, Storage,
+};
 use rais::snapshot::{About, AboutGroup, Snapshot, ZoneView};
 use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use rais_core::counters::{Counters, DropCause};
@@ -9,6 +12,7 @@ use rais_core::notification::{HostState, Reason};
 use rais_core::quantity::{Generation, Incarnation, Utilisation};
 use rais_core::time::{Duration, Instant};
 use rais_core::view::{AddressState, AddressView, GroupView, HostView, LoadView, TestView, View};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -47,6 +51,79 @@ pub fn snapshot() -> Snapshot {
         view,
         about: Arc::new(about),
         zones: vec![zone("a.example.net"), zone("b.example"), zone(&"x".repeat(101))],
+    }
+}
+
+/// A machine with something in every table: interfaces in each state, counters beyond 32 bits, a file system beyond 31
+/// bits of units.
+pub fn machine() -> Machine {
+    let kinds = [InterfaceKind::Loopback, InterfaceKind::Ethernet, InterfaceKind::Ethernet, InterfaceKind::Tunnel];
+    let names = ["lo", "eth0", "eth1", "tun0"];
+    let interface = |(number, (name, kind)): (u32, (&str, InterfaceKind))| Interface {
+        index: [1, 2, 5, 70_000][number as usize],
+        name: String::from(name),
+        kind,
+        hardware_address: if kind == InterfaceKind::Tunnel { Vec::new() } else { vec![0x52, 0x54, 0, 9, 0, 1] },
+        mtu: 1500,
+        up: number != 3,
+        carrier: number < 2,
+        promiscuous: number == 1,
+        speed_mbit: (name == "eth0").then_some(10_000),
+        changed: at(u64::from(number)),
+        counters: InterfaceCounters {
+            in_octets: (1 << 32) + 7,
+            in_packets: 100,
+            in_multicast: 30,
+            out_octets: u64::MAX,
+            ..InterfaceCounters::default()
+        },
+    };
+    let figures = |forwarding| IpFigures {
+        forwarding,
+        hop_limit: 64,
+        reassembly_seconds: 30,
+        counters: BTreeMap::from([(String::from("InReceives"), (1 << 32) + 9), (String::from("ForwDatagrams"), 8)]),
+    };
+    let address = |address: &str, interface, configured| Address {
+        address: address.parse().unwrap(),
+        interface,
+        configured,
+        since: at(0),
+    };
+    Machine {
+        interfaces: (0..).zip(names.into_iter().zip(kinds)).map(interface).collect(),
+        interfaces_changed: at(77),
+        configured: BTreeMap::from([(InterfaceName::new("lan").unwrap(), 2)]),
+        addresses: vec![
+            address("10.9.0.1", 2, true),
+            address("127.0.0.1", 1, false),
+            address("::1", 1, false),
+            address("fe80::1", 2, false),
+        ],
+        hardware: Hardware {
+            vendor: String::from("Rais"),
+            model: String::from("Box"),
+            serial: String::from("0042"),
+            processor: "a processor with a name that is longer than the sixty-four octets of it that fit".into(),
+            command_line: "quiet ".repeat(40),
+            slot: Some(String::from("a")),
+            machine_id: Some("0123456789abcdef".repeat(2)),
+            ..Hardware::default()
+        },
+        sample: Sample {
+            memory: Memory { total: 1 << 20, free: 1 << 18, available: 1 << 19, ..Memory::default() },
+            load_hundredths: [7, 123, 1060],
+            processes: 174,
+            busy_percent: vec![0, 100],
+            storage: vec![
+                Storage { path: "/".into(), in_memory: false, unit_octets: 4096, units: 1 << 33, used: 1 << 32 },
+                Storage { path: "/run".into(), in_memory: true, unit_octets: 4096, units: 4096, used: 5 },
+            ],
+            ip: [figures(true), figures(false)],
+            up_hundredths: (1 << 32) + 5,
+            unix_ms: 1_795_208_400_000,
+            ..Sample::default()
+        },
     }
 }
 

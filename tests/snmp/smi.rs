@@ -48,7 +48,9 @@ fn oid(line: &str) -> Vec<u32> {
 impl Mib {
     /// RAIS-MIB and the modules it stands on.
     pub fn load() -> Self {
-        let modules = ["SNMPv2-TC", "SNMP-FRAMEWORK-MIB", "INET-ADDRESS-MIB", "HCNUM-TC", "SNMPv2-MIB"];
+        let conventions = ["SNMPv2-TC", "SNMP-FRAMEWORK-MIB", "INET-ADDRESS-MIB", "HCNUM-TC", "IANAifType-MIB"];
+        let standard = ["SNMPv2-MIB", "IF-MIB", "IP-MIB", "HOST-RESOURCES-MIB", "ENTITY-MIB", "UCD-SNMP-MIB"];
+        let modules = conventions.into_iter().chain(standard);
         let mut mib = Self::default();
         for module in modules {
             mib.read(&output(tool("smidump", "smitools").args(["-f", "xml", module])));

@@ -2,9 +2,10 @@
 
 use super::NetlinkError;
 use super::connection::Connection;
+use crate::machine::InterfaceKind;
 use rtnetlink::LinkUnspec;
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkLayerType, LinkMessage};
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -50,6 +51,10 @@ pub struct Link {
     pub carrier: bool,
     /// Octets.
     pub mtu: u32,
+    /// What it is.
+    pub kind: InterfaceKind,
+    /// It takes packets for others.
+    pub promiscuous: bool,
 }
 
 /// All links, by index.
@@ -87,6 +92,8 @@ pub(super) fn from_message(message: &LinkMessage) -> Link {
         up,
         carrier: up && flags.contains(LinkFlags::LowerUp),
         mtu: 0,
+        kind: kind(message.header.link_layer_type),
+        promiscuous: flags.contains(LinkFlags::Promisc),
     };
     for attribute in &message.attributes {
         match attribute {
@@ -97,6 +104,17 @@ pub(super) fn from_message(message: &LinkMessage) -> Link {
         }
     }
     link
+}
+
+const fn kind(link_layer: LinkLayerType) -> InterfaceKind {
+    match link_layer {
+        LinkLayerType::Ether => InterfaceKind::Ethernet,
+        LinkLayerType::Loopback => InterfaceKind::Loopback,
+        LinkLayerType::Tunnel | LinkLayerType::Tunnel6 | LinkLayerType::Ipgre | LinkLayerType::Sit => {
+            InterfaceKind::Tunnel
+        }
+        _ => InterfaceKind::Other,
+    }
 }
 
 /// The PCI path of `link` by sysfs. sysfs shows the network namespace it was mounted in, which may not be ours, so it is
@@ -154,7 +172,8 @@ mod tests {
 
     fn link(index: u32, name: &str, last: u8) -> Link {
         let mac = Some([0x52, 0x54, 0, 0, 0, last]);
-        Link { index, name: name.into(), mac, pci: None, up: true, carrier: true, mtu: 1500 }
+        let (kind, promiscuous) = (InterfaceKind::Ethernet, false);
+        Link { index, name: name.into(), mac, pci: None, up: true, carrier: true, mtu: 1500, kind, promiscuous }
     }
 
     #[test]

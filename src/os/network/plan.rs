@@ -177,7 +177,8 @@ mod tests {
 
     fn link(index: u32, up: bool) -> Link {
         let name = format!("eth{index}");
-        Link { index, name, mac: None, pci: None, up, carrier: up, mtu: 1500 }
+        let (kind, promiscuous) = (crate::machine::InterfaceKind::Ethernet, false);
+        Link { index, name, mac: None, pci: None, up, carrier: up, mtu: 1500, kind, promiscuous }
     }
 
     fn address(text: &str, owner: Owner) -> Address {
