@@ -20,6 +20,7 @@ mod event_loop;
 mod event_table;
 mod executor;
 mod figures;
+mod guardian;
 mod journal;
 mod links;
 mod log;

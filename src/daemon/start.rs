@@ -5,6 +5,7 @@ use super::event_loop::{Configured, EventLoop, Inbox, Mailbox, Outputs, mailbox}
 use super::event_table::EventTable;
 use super::executor::{Context, Executor};
 use super::figures::Figures;
+use super::guardian::Keeper;
 use super::journal::{Flusher, Journal};
 use super::log::Log;
 use super::notifier::Notifier;
@@ -18,6 +19,7 @@ use super::{announcer, links, zones};
 use crate::config::Configuration;
 use crate::machine::Machine;
 use crate::os::executables::Executables;
+use crate::os::guardian as os_guardian;
 use crate::os::netlink::Netlink;
 use crate::os::signals::{Signal, Signals};
 use crate::os::store::{Origin, Start, Store};
@@ -58,6 +60,10 @@ const STOP_WITHIN: Duration = Duration::from_secs(60);
 /// Runs raisd with the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == os_guardian::ARGUMENT) {
+        os_guardian::serve();
+        return Exit::Stopped.into();
+    }
     let options = Options::parse();
     let log = match Log::start(options.log_format) {
         Ok(log) => log,
@@ -148,6 +154,9 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     }
     let result = supervise(&mut signals, &mut wired).await;
     wired.context.abandon().await;
+    if result.is_ok() {
+        wired.guardian.stand_down().await;
+    }
     if let Some(journal) = &wired.journal {
         journal.flush();
     }
@@ -183,6 +192,7 @@ struct Wired {
     ended: oneshot::Receiver<io::Result<()>>,
     notifier: JoinHandle<()>,
     journal: Option<Flusher>,
+    guardian: Keeper,
 }
 
 /// Makes the queues, starts the event loop, and spawns every task that ends with it.
@@ -212,6 +222,7 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
         senders: BTreeMap::new(),
         request_id: 0,
     };
+    let guardian = Keeper::start(running.clone(), applier.incarnation);
     let (reloader, requests) = reloader();
     let control = Control { snapshots: snapshot.clone(), event_table, mailbox: mailbox.clone(), reloader, figures };
 
@@ -225,7 +236,7 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     let journal = options.journal.as_ref().and_then(|path| start_journal(path, options.journal_limit));
     let flusher = journal.as_ref().map(Journal::flusher);
     let ended = start_event_loop(configured, inbox, outputs, journal)?;
-    Ok(Wired { control, context, running, ended, notifier, journal: flusher })
+    Ok(Wired { control, context, running, ended, notifier, journal: flusher, guardian })
 }
 
 /// No journal is worth an address: without a file the daemon runs all the same.

@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod clock;
 pub mod datagram;
 pub mod executables;
+pub mod guardian;
 pub mod load;
 pub mod machine;
 pub mod multicast;

@@ -61,6 +61,18 @@ pub(super) fn until<T>(what: &str, mut probe: impl FnMut() -> Result<T, String>)
     }
 }
 
+/// The processes that `parent` started and that run.
+fn children_of(parent: u32) -> Vec<nix::unistd::Pid> {
+    let parent = format!("PPid:\t{parent}");
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_child = |id: &i32| {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        status.lines().any(|line| line == parent)
+    };
+    ids.filter(is_child).map(nix::unistd::Pid::from_raw).collect()
+}
+
 fn require_root() {
     let root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     assert!(root, "these tests make network namespaces: run them as root, e.g. `sudo -E cargo test --test daemon`");
@@ -173,7 +185,7 @@ impl Lab {
     pub(super) fn cut_power(&mut self, number: u8) {
         self.set_port(number, "lan", "nomaster");
         self.set_port(number, "control", "nomaster");
-        self.gateway(number).kill();
+        self.gateway(number).kill_with_guardian();
     }
 
     /// Puts a box's port at the switch into a state, in the words of `ip link set`. `nomaster`: the carrier stays, and
@@ -336,7 +348,17 @@ community_file = "secrets/community"
         });
     }
 
-    /// SIGKILL, as a crash would.
+    /// SIGKILL to the guardian first, and then to raisd: nobody is left to say goodbye.
+    pub(super) fn kill_with_guardian(&mut self) {
+        if let Some(child) = &self.child {
+            for guardian in children_of(child.id()) {
+                let _ = nix::sys::signal::kill(guardian, nix::sys::signal::Signal::SIGKILL);
+            }
+        }
+        self.kill();
+    }
+
+    /// SIGKILL to raisd, as a crash would; its guardian lives on.
     pub(super) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();

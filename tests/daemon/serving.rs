@@ -24,12 +24,54 @@ fn three_boxes_serve_every_address_once_and_each_preferred_one_at_home() {
 }
 
 #[test]
+fn a_killed_daemon_s_guardian_gives_its_addresses_away_before_anybody_misses_it() {
+    let mut lab = Lab::new(3);
+    lab.start();
+    let probe = Prober::start(&lab.client(), Ipv4Addr::new(10, 99, 0, 103));
+    lab.gateway(3).kill();
+    until("every address is on another box, and on one", || {
+        let left: Vec<String> = lab.service_addresses().into_iter().filter(|a| lab.gateways()[2].has(a)).collect();
+        if left.is_empty() { lab.each_on_one_kernel() } else { Err(format!("{left:?}")) }
+    });
+    let trace = probe.stop_after_answer();
+    println!("killed, with a guardian: silent for {:?}", trace.longest_silence());
+    // It was told of, and not missed: a dead interval did not have to pass.
+    let events = lab.gateway(1).events();
+    let states: Vec<HostState> = events
+        .iter()
+        .filter_map(|event| match event.notification {
+            Notification::HostStateChange { host, state, .. } if host.to_string() == "10.99.0.3" => Some(state),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(states.last(), Some(&HostState::Left), "{states:?}");
+    assert!(trace.longest_silence() < DEAD_AFTER, "{:?}", trace.longest_silence());
+    assert!(lab.gateway(3).log().contains("its guardian removed"), "{}", lab.gateway(3).log());
+    // The next life is not taken for the one that said goodbye.
+    lab.gateway(3).start();
+    lab.settle();
+}
+
+#[test]
+fn a_box_stopped_cleanly_leaves_no_guardian() {
+    let mut lab = Lab::new(1);
+    lab.start();
+    let namespace = lab.gateway(1).namespace.clone();
+    let processes = || run(&format!("ip netns pids {namespace}")).lines().count();
+    until("raisd and its guardian", || if processes() == 2 { Ok(()) } else { Err(processes().to_string()) });
+    lab.gateway(1).signal(Signal::SIGTERM);
+    assert_eq!(lab.gateway(1).wait(), Some(0));
+    until("nobody", || if processes() == 0 { Ok(()) } else { Err(processes().to_string()) });
+    assert!(!lab.gateway(1).log().contains("guardian"), "{}", lab.gateway(1).log());
+}
+
+#[test]
 fn a_killed_box_loses_its_addresses_to_others_and_its_kernel_drops_them_within_the_lease() {
     let mut lab = Lab::new(3);
     lab.start();
     let probe = Prober::start(&lab.client(), Ipv4Addr::new(10, 99, 0, 103));
     let killed = Instant::now();
-    lab.gateway(3).kill();
+    lab.gateway(3).kill_with_guardian();
     until("the others serve 10.99.0.103", || {
         let group = lab.gateways()[0].group()?;
         let row = group.addresses.iter().find(|row| row.address.to_string() == "10.99.0.103").unwrap();
@@ -167,7 +209,7 @@ fn addresses_of_an_earlier_life_are_removed_at_the_start_and_nothing_foreign_is_
     lab.start();
     let namespace = lab.gateway(1).namespace.clone();
     lab::run(&format!("ip -n {namespace} addr add 10.99.0.77/32 dev lan"));
-    lab.gateway(1).kill();
+    lab.gateway(1).kill_with_guardian();
     assert!(lab.gateway(1).has("10.99.0.150"), "the kernel keeps it for the lease");
     lab.gateway(1).write_configuration(&text.replace("\"10.99.0.150\", ", ""));
     lab.gateway(1).start();
@@ -184,8 +226,7 @@ fn a_daemon_that_is_started_again_within_its_lease_serves_on_without_a_gap() {
     lab.gateway(1).write_configuration(&text);
     lab.start();
     let probe = Prober::start(&lab.client(), Ipv4Addr::new(10, 99, 0, 101));
-    lab.gateway(1).signal(Signal::SIGKILL);
-    lab.gateway(1).kill();
+    lab.gateway(1).kill_with_guardian();
     lab.gateway(1).start();
     lab.settle();
     let trace = probe.stop_after_answer();

@@ -6,12 +6,13 @@
 //! are renewed well cost eleven answers and not a thousand.
 
 use super::NetlinkError;
+use super::address::{self, Address, Owner};
 use super::connection::{PORTION, Refusal, refusal};
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket};
 use nix::sys::time::{TimeVal, TimeValLike};
-use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::AddressMessage;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -21,6 +22,26 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Room for one answer: an error without its request, and the kernel's explanation.
 const ANSWER: usize = 4096;
+/// Octets of the largest datagram the kernel sends of a listing.
+const LISTING: usize = 32 * 1024;
+
+/// Removes every service address of this network namespace from every link, those that linger too, and nothing else:
+/// for a guardian, which has no runtime. Returns how many there were (G-68).
+///
+/// # Errors
+/// The first failure; the others are removed nevertheless.
+pub fn remove_service_addresses() -> Result<usize, NetlinkError> {
+    let mut batch = Batch::open()?;
+    let found = batch.service_addresses()?;
+    let messages = found.iter().map(|entry| address::naming(entry.interface_index, entry.address, entry.prefix_length));
+    let refused = batch.carry_out(Kind::Remove, messages.collect())?;
+    // One may have ended by itself, and a link may have gone.
+    let gone = [Errno::EADDRNOTAVAIL, Errno::ENODEV];
+    match refused.into_iter().find(|(_, refusal)| !gone.contains(&refusal.errno)) {
+        Some((_, refusal)) => Err(refusal.of(String::from("removing service addresses"))),
+        None => Ok(found.len()),
+    }
+}
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +98,33 @@ impl Batch {
             let of_portion = self.portion(kind, portion).inspect_err(|_| self.broken = true)?;
             refused.extend(of_portion.into_iter().map(|(position, refusal)| (first + position, refusal)));
             first += count;
+        }
+    }
+
+    fn service_addresses(&mut self) -> Result<Vec<Address>, NetlinkError> {
+        let mut request = NetlinkMessage::from(RouteNetlinkMessage::GetAddress(AddressMessage::default()));
+        request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        request.finalize();
+        let mut octets = vec![0; request.buffer_len()];
+        request.serialize(&mut octets);
+        send(self.socket.as_raw_fd(), &octets, MsgFlags::empty()).map_err(NetlinkError::Socket)?;
+        let mut found = Vec::new();
+        let mut buffer = vec![0; LISTING];
+        loop {
+            let length = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).map_err(NetlinkError::Socket)?;
+            for answer in answers(buffer.get(..length).unwrap_or_default()) {
+                match answer.payload {
+                    NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(message)) => {
+                        let service = |entry: &Address| entry.owner == Owner::Service;
+                        found.extend(address::from_message(&message).filter(service));
+                    }
+                    NetlinkPayload::Done(_) => return Ok(found),
+                    NetlinkPayload::Error(error) => {
+                        return Err(NetlinkError::Socket(refusal(&error).map_or(Errno::EIO, |refusal| refusal.errno)));
+                    }
+                    _ => {}
+                }
+            }
         }
     }
 

@@ -19,6 +19,7 @@ mod service_address;
 mod worker;
 
 pub use address::{Address, Owner};
+pub use batch::remove_service_addresses;
 pub use event::{Event, Events};
 pub use link::{Link, MacAddress, Selector};
 pub use route::Route;

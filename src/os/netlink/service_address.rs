@@ -18,7 +18,6 @@ use super::connection::PORTION;
 use super::{Netlink, NetlinkError, State};
 use nix::errno::Errno;
 use std::net::IpAddr;
-use std::sync::mpsc;
 use std::time::Duration;
 
 /// The addresses of a request that failed, each with its cause; empty: all is well.
@@ -74,17 +73,6 @@ impl Netlink {
     /// [`NetlinkError::Socket`].
     pub async fn left_behind(&self) -> Result<Vec<LeftBehind>, NetlinkError> {
         self.run(State::left_behind).await
-    }
-
-    /// Removes every service address an earlier life left on any link, and nothing else, within this call: for a guardian
-    /// that has no runtime. Returns what it removed.
-    ///
-    /// # Errors
-    /// The first failure; the others are removed nevertheless.
-    pub fn remove_left_behind(&self) -> Result<Vec<LeftBehind>, NetlinkError> {
-        let (sender, answer) = mpsc::sync_channel(1);
-        self.submit(State::remove_left_behind, move |result| drop(sender.send(result)))?;
-        answer.recv().unwrap_or(Err(NetlinkError::GivenUp))
     }
 
     /// In portions, so that one address to be acquired at once waits for a part of a long renewal and not for all of it.
@@ -193,15 +181,6 @@ impl State {
             Some((address, refusal.of(format!("configuring {address}"))))
         });
         Ok(named.collect())
-    }
-
-    async fn remove_left_behind(&mut self) -> Result<Vec<LeftBehind>, NetlinkError> {
-        let all = address::list(&mut self.connection).await?;
-        let ours = all.iter().filter(|entry| entry.owner == Owner::Service);
-        let ours = ours.map(|entry| LeftBehind { interface_index: entry.interface_index, address: entry.address });
-        let left: Vec<_> = ours.filter(|entry| !self.held.contains(&(entry.interface_index, entry.address))).collect();
-        let failures = self.remove(&left)?;
-        failures.into_iter().next().map_or(Ok(left), |(_, error)| Err(error))
     }
 
     fn remove(&mut self, entries: &[LeftBehind]) -> Result<Failures, NetlinkError> {

@@ -1,7 +1,7 @@
 //! Service addresses: leases, marks, and a thousand of them.
 
 use crate::namespaces::Namespace;
-use rais::os::netlink::{Event, Events, LeftBehind, Netlink, NetlinkError, Owner, Selector};
+use rais::os::netlink::{Event, Events, LeftBehind, Netlink, NetlinkError, Owner, Selector, remove_service_addresses};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
@@ -100,7 +100,7 @@ fn an_address_that_somebody_else_configured_is_neither_taken_nor_removed() {
         released.sort_by_key(|(address, _)| *address);
         assert_eq!(released, expected);
         assert_eq!(netlink.left_behind().await.unwrap(), []);
-        assert_eq!(netlink.remove_left_behind().unwrap(), []);
+        assert_eq!(remove_service_addresses().unwrap(), 0);
     });
     let shown = box_.ip("-o address show dev eth0");
     for address in [V4, V6] {
@@ -138,9 +138,13 @@ fn what_an_earlier_life_left_is_found_adopted_or_removed() {
         let quiet = tokio::time::timeout(Duration::from_millis(50), events.next()).await;
         assert!(quiet.is_err(), "{quiet:?}");
 
-        assert_eq!(later.remove_left_behind().unwrap(), [left(v6)]);
+        // One that lingers is a service address too.
+        assert_eq!(later.linger(eth0, &[v6], Duration::from_secs(60)).await, []);
+        assert!(box_.has(V4) && box_.has(V6));
+        // As the guardian does when raisd is gone.
+        assert_eq!(remove_service_addresses().unwrap(), 2);
     });
-    assert!(box_.has(V4) && box_.has("10.9.0.77") && !box_.has(V6));
+    assert!(!box_.has(V4) && box_.has("10.9.0.77") && !box_.has(V6));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::Kit;
 use super::subject::{HOME, SERVICE_NETWORK, Setup, Subject, boxes};
 use crate::interrupt::{pause, wait_for};
 use crate::lab::{Firmware, Machine, Network, Prober, directory};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rand::Rng;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -212,7 +212,6 @@ impl Arena {
 /// How many of `addresses` the kernel of a box has; none if it is off.
 fn count_held(machine: &Machine, addresses: &[IpAddr]) -> Result<usize> {
     let all = machine.kernel_addresses()?.unwrap_or_default();
-    ensure!(!all.is_empty() || !machine.is_on(), "{} has no address at all", machine.name());
     let all: std::collections::BTreeSet<IpAddr> = all.into_iter().collect();
     Ok(addresses.iter().filter(|address| all.contains(address)).count())
 }

@@ -360,6 +360,7 @@ impl Machine {
         let output = self.running()?.namespace.command("ip").args(["-j", "addr"]).output()?;
         ensure!(output.status.success(), "ip addr: {}", String::from_utf8_lossy(&output.stderr).trim());
         let links: Vec<Link> = serde_json::from_slice(&output.stdout).context("ip -j addr")?;
+        ensure!(!links.is_empty(), "{} has no link at all", self.plan.name);
         let nics = links.into_iter().filter(|link| link.ifname.as_deref() != Some("lo"));
         Ok(Some(nics.flat_map(|link| link.addr_info).filter_map(|info| info.local).collect()))
     }
