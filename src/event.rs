@@ -6,7 +6,7 @@
 
 use crate::snapshot::Snapshot;
 use rais_core::address::{GroupName, IdAddress};
-use rais_core::notification::{GroupState, Notification};
+use rais_core::notification::{GroupState, Notification, PartitionState};
 use rais_core::quantity::Incarnation;
 use rais_core::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,21 @@ pub fn sentence(notification: &Notification, snapshot: &Snapshot) -> String {
         }
         Notification::GroupStateChange { group, state: GroupState::Degraded, unserved, duplicate } => {
             format!("group {group} is degraded: {unserved} addresses unserved, {duplicate} served twice")
+        }
+        Notification::PartitionChange { group, state: PartitionState::Serving } => {
+            format!("this part of group {group} serves")
+        }
+        Notification::PartitionChange { group, state: PartitionState::Minority } => {
+            format!("this part of group {group} has no majority and serves nothing")
+        }
+        Notification::PartitionChange { group, state: PartitionState::NoWitness } => {
+            format!("no witness of group {group} answers, and this box serves nothing of it")
+        }
+        Notification::ConfigDiffers { group, host } => {
+            format!("{} is configured differently for group {group}", named(group, host))
+        }
+        Notification::ConfigAgrees { group, host } => {
+            format!("{} no longer differs in group {group}", named(group, host))
         }
         Notification::AddressConflict { group, address, interface, mac } => {
             format!("{mac} uses {address} of group {group} on {interface} too")

@@ -92,6 +92,16 @@ pub(super) fn service_address(value: &DeValue) -> Parsed<IpAddr> {
     })(value)
 }
 
+/// An address of another box or a router, that is the same seen from everywhere.
+pub(super) fn other_host(value: &DeValue) -> Parsed<IpAddr> {
+    let address = address(value)?;
+    check_unicast(address)?;
+    if is_link_local(address) {
+        return Err(format!("{address} is link-local; it may be somebody else's on another link"));
+    }
+    Ok(address)
+}
+
 /// The multicast address of a group.
 pub(super) fn multicast_address(value: &DeValue) -> Parsed<IpAddr> {
     text(|text| {

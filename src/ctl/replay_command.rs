@@ -132,6 +132,10 @@ fn words_of_input(input: &Input) -> String {
         }
         Input::Dropped { group, cause } => format!("dropped {group}: {cause}"),
         Input::Finished { ticket, result } => format!("finished {ticket}: {}", words_of_result(result)),
+        Input::Unsigned { group } => format!("unsigned {group}: the next message"),
+        Input::Witnessed { group, witness, result } => {
+            format!("witness {witness} of {group}: {}", words_of_result(result))
+        }
         Input::Tested { test, result } => format!("tested {test}: {}", words_of_result(result)),
         Input::Sampled { load, result: Ok((now, capacity)) } => format!("sampled {load}: {now} of {capacity}"),
         Input::Sampled { load, result: Err(error) } => format!("sampled {load}: failed: {error}"),
@@ -156,6 +160,7 @@ fn words_of_action(action: &Action) -> String {
         Action::Announce { group, addresses } => format!("announce {group}: {}", list(addresses)),
         Action::Renew { group, addresses } => format!("renew {group}: {}", list(addresses)),
         Action::Test { test } => format!("test {test}"),
+        Action::Witness { group, witness, .. } => format!("witness {witness} of {group}"),
         Action::Sample { load } => format!("sample {load}"),
         Action::Notify(notification) => format!("notify {}", json(notification)),
         Action::Answer(Ok(())) => String::from("answer: done"),

@@ -6,10 +6,10 @@ use super::table::{Cell, Palette, Table, Tone, wrap};
 use crate::snapshot::{AboutGroup, Snapshot};
 use rais_core::address::IdAddress;
 use rais_core::counters::DropCause;
-use rais_core::notification::HostState;
+use rais_core::notification::{HostState, PartitionState, Reason};
 use rais_core::quantity::Utilisation;
 use rais_core::time::Instant;
-use rais_core::view::{AddressState, AddressView, GroupView, HostView};
+use rais_core::view::{AddressState, AddressView, GroupView, HostView, PartitionView};
 use std::fmt::Write;
 
 /// Longest name shown in a column of its own; longer ones end in `…`.
@@ -83,14 +83,35 @@ impl Page {
         };
         let since = human::duration(now.since(group.last_change));
         self.line(Tone::Plain, 2, &format!("{leader} for {since}, beat {beat}, dead after {dead_after}"));
+        self.partition(group);
         if group.disagreeing > 0 {
-            let boxes = if group.disagreeing == 1 { "box is" } else { "boxes are" };
-            let text = format!("{} {boxes} configured differently for this group.", group.disagreeing);
+            let differing = group.hosts.iter().filter(|host| host.differs);
+            let names: Vec<&str> = differing.map(|host| host.name.as_str()).collect();
+            let are = if group.disagreeing == 1 { "is" } else { "are" };
+            let text = format!("{} {are} configured differently for this group.", names.join(", "));
             self.line(Tone::Warn, 2, &text);
         }
         self.drops(group);
         self.hosts(group, now);
         self.addresses(group, now);
+    }
+
+    /// A policy under which the group always serves is not worth a line.
+    fn partition(&mut self, group: &GroupView) {
+        let (tone, what) = match group.partition_state {
+            PartitionState::Serving => (Tone::Plain, "serves"),
+            PartitionState::Minority | PartitionState::NoWitness => (Tone::Bad, "serves nothing here"),
+        };
+        let why = match &group.partition {
+            PartitionView::Serve => return,
+            PartitionView::Majority { voters, present } => format!("{present} of the {voters} voters are in this part"),
+            PartitionView::Witness { witnesses } => {
+                let state = |reached| if reached { "answers" } else { "does not answer" };
+                let each = witnesses.iter().map(|witness| format!("{} {}", witness.address, state(witness.reached)));
+                format!("witness {}", each.collect::<Vec<_>>().join(", "))
+            }
+        };
+        self.line(tone, 2, &format!("{what}: {why}"));
     }
 
     /// Duplicates are how two control networks look when all is well, so they are not told.
@@ -224,7 +245,11 @@ fn host_state(host: &HostView) -> (Tone, &'static str) {
         HostState::Up => (Tone::Good, "up"),
         HostState::Quiesced if host.draining => (Tone::Warn, "draining"),
         HostState::Quiesced => (Tone::Warn, "quiesced"),
-        HostState::NotOk => (Tone::Bad, "not ok"),
+        HostState::NotOk => match host.trouble {
+            Some(Reason::Carrier) => (Tone::Bad, "no carrier"),
+            Some(Reason::Partition) => (Tone::Bad, "cut off"),
+            _ => (Tone::Bad, "not ok"),
+        },
         HostState::Dead => (Tone::Bad, "dead"),
         HostState::Left => (Tone::Faint, "left"),
     }

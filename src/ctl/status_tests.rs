@@ -25,6 +25,8 @@ fn host(id: &str, name: &str, state: HostState, load: u32, served: u32, heard_ms
         name: HostName::new(name).unwrap(),
         state,
         ok: state != HostState::NotOk,
+        trouble: None,
+        differs: false,
         quiesced: state == HostState::Quiesced,
         draining: false,
         spare: false,
@@ -66,6 +68,8 @@ fn quiet_group() -> GroupView {
         id: "10.9.0.1".parse().unwrap(),
         leader: Some("10.9.0.1".parse().unwrap()),
         settled: true,
+        partition_state: PartitionState::Serving,
+        partition: PartitionView::Serve,
         disagreeing: 0,
         beat: Duration::from_millis(100),
         dead_after: Duration::from_millis(300),
@@ -92,14 +96,16 @@ fn troubled_group() -> GroupView {
     group.name = "edge-gateway".parse().unwrap();
     group.leader = Some("10.9.0.2".parse().unwrap());
     group.disagreeing = 1;
+    (group.partition_state, group.partition) =
+        (PartitionState::Minority, PartitionView::Majority { voters: 5, present: 2 });
     for (cause, count) in [(DropCause::BadSignature, 12), (DropCause::Malformed, 9988), (DropCause::Duplicate, 777)] {
         (0..count).for_each(|_| group.counters.drops.count(cause));
     }
     group.hosts = vec![
-        host("10.9.0.1", "edge-1", HostState::NotOk, 999, 0, 0),
+        HostView { trouble: Some(Reason::Partition), ..host("10.9.0.1", "edge-1", HostState::NotOk, 999, 0, 0) },
         host("10.9.0.2", "edge-2", HostState::Quiesced, 550, 1, 20),
         HostView { draining: true, ..host("10.9.0.3", "edge-3", HostState::Quiesced, 1204, 2, 31) },
-        HostView { settled: false, spare: true, ..host("10.9.0.4", "edge-4", HostState::Up, 0, 0, 99) },
+        HostView { settled: false, spare: true, differs: true, ..host("10.9.0.4", "edge-4", HostState::Up, 0, 0, 99) },
         host("fd00:9::5", "a-box-with-a-very-long-name-5", HostState::Dead, 0, 0, 99_000),
     ];
     group.addresses = vec![

@@ -158,6 +158,7 @@ impl Executor {
                 self.context.announcements.announce(placed.collect());
             }
             Action::Test { test } => self.context.objects.test(test),
+            Action::Witness { group, witness, timeout } => self.context.objects.witness(group, witness, timeout),
             Action::Sample { load } => self.context.objects.sample(load),
             // The event loop does these itself.
             Action::Send { .. } | Action::Notify(_) | Action::Answer(_) | Action::Stopped => {}

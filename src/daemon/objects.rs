@@ -3,12 +3,15 @@
 use super::event_loop::Mailbox;
 use super::running::Running;
 use crate::config::model::{LoadSource, Probe};
+use crate::os::echo::echo;
 use crate::os::load::CpuLoad;
 use crate::os::probe;
-use rais_core::address::{LoadName, TestName};
+use rais_core::address::{GroupName, LoadName, TestName};
 use rais_core::io::Input;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Runs tests and takes samples.
@@ -39,6 +42,15 @@ impl Objects {
                 Probe::TcpConnect { target } => probe::tcp_connect(target, timeout).await,
             };
             mailbox.input(Input::Tested { test, result });
+        });
+    }
+
+    /// Asks a witness for a sign of life; the result goes to the node.
+    pub(super) fn witness(&self, group: GroupName, witness: IpAddr, timeout: Duration) {
+        let mailbox = self.mailbox.clone();
+        tokio::spawn(async move {
+            let result = echo(witness, timeout).await;
+            mailbox.input(Input::Witnessed { group, witness, result });
         });
     }
 

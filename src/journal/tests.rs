@@ -7,7 +7,7 @@ use rais_core::counters::DropCause;
 use rais_core::info_message::Message;
 use rais_core::io::{Action, Command, Input};
 use rais_core::node::Node;
-use rais_core::params::{BoxParams, Choice, Control, Failback, GroupParams, LoadParams, TestParams};
+use rais_core::params::{BoxParams, Choice, Control, Failback, GroupParams, LoadParams, Partition, TestParams};
 use rais_core::quantity::{Generation, Incarnation, Utilisation};
 use rais_core::time::{Duration, Instant};
 use std::collections::BTreeMap;
@@ -38,6 +38,8 @@ fn params(number: u8) -> BoxParams {
         low_water_mark: Utilisation(600),
         tests: vec!["web".parse().unwrap()],
         load: Some("cpu".parse().unwrap()),
+        partition: Partition::Serve,
+        load_moves: None,
     };
     let millis = Duration::from_millis;
     BoxParams {

@@ -9,6 +9,7 @@ pub mod announce;
 pub mod bundle;
 pub mod clock;
 pub mod datagram;
+pub mod echo;
 pub mod executables;
 pub mod guardian;
 pub mod load;

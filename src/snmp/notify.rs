@@ -7,7 +7,7 @@
 use super::ber::tag;
 use super::message::message;
 use super::oid::Oid;
-use super::rais_mib::{self, address_reason, host_state};
+use super::rais_mib::{self, address_reason, host_state, partition_state};
 use super::snmpv2_mib::{SNMP_TRAP_OID_0, SYS_UP_TIME_0};
 use super::value::{Value, binding};
 use crate::event::{Event, host_name};
@@ -46,6 +46,7 @@ enum Object {
     Generation = 18,
     Signer = 19,
     Source = 20,
+    PartitionState = 21,
 }
 
 /// What a notification is sent as.
@@ -121,6 +122,9 @@ pub fn identity(notification: &Notification) -> Oid {
         Notification::AddressConflict { .. } => (rais_mib::NOTIFICATIONS, 12),
         Notification::ConfigApplied { .. } => (rais_mib::NOTIFICATIONS, 13),
         Notification::ConfigRejected { .. } => (rais_mib::NOTIFICATIONS, 14),
+        Notification::PartitionChange { .. } => (rais_mib::NOTIFICATIONS, 15),
+        Notification::ConfigDiffers { .. } => (rais_mib::NOTIFICATIONS, 16),
+        Notification::ConfigAgrees { .. } => (rais_mib::NOTIFICATIONS, 17),
         Notification::ColdStart => (STANDARD, 1),
         Notification::WarmStart => (STANDARD, 2),
         Notification::LinkDown { .. } => (STANDARD, 3),
@@ -214,6 +218,13 @@ impl Bindings<'_> {
                 self.object(Object::GroupState, &group_state(*state));
                 self.object(Object::Unserved, &Value::Gauge32(*unserved));
                 self.object(Object::Duplicate, &Value::Gauge32(*duplicate));
+            }
+            Notification::PartitionChange { group, state } => {
+                self.group(group);
+                self.object(Object::PartitionState, &partition_state(*state));
+            }
+            Notification::ConfigDiffers { group, host } | Notification::ConfigAgrees { group, host } => {
+                self.host(group, Some(*host));
             }
             Notification::AddressConflict { group, address, interface, mac } => {
                 self.address(group, *address);

@@ -90,6 +90,7 @@ fn status(mut section: Reader<'_>) -> Option<(Status, EntryVersion)> {
     let status = Status {
         name,
         ok: set(number::OK),
+        trouble: trouble(flags),
         quiesced: set(number::QUIESCED),
         draining: set(number::DRAINING),
         settled: set(number::SETTLED),
@@ -100,6 +101,16 @@ fn status(mut section: Reader<'_>) -> Option<(Status, EntryVersion)> {
         digest,
     };
     Some((status, entry_version))
+}
+
+fn trouble(flags: u8) -> Option<Reason> {
+    match flags & (number::OK | number::TROUBLE_MASK) {
+        0 => Some(Reason::Test),
+        number::NO_CARRIER => Some(Reason::Carrier),
+        number::PARTITIONED => Some(Reason::Partition),
+        // It is ok, or of a newer release.
+        _ => None,
+    }
 }
 
 fn part(mut section: Reader<'_>, sender: IdAddress) -> Option<EntryPart> {
@@ -211,6 +222,9 @@ const fn reason(number: u8) -> Reason {
         8 => Reason::Overslept,
         9 => Reason::Load,
         10 => Reason::Configuration,
+        11 => Reason::Lost,
+        12 => Reason::Carrier,
+        13 => Reason::Partition,
         _newer => Reason::Unknown,
     }
 }

@@ -73,6 +73,8 @@ fn status(status: &Status, entry_version: EntryVersion, out: &mut Vec<u8>) {
         (status.quiesced, number::QUIESCED),
         (status.draining, number::DRAINING),
         (status.settled, number::SETTLED),
+        (status.trouble == Some(Reason::Carrier), number::NO_CARRIER),
+        (status.trouble == Some(Reason::Partition), number::PARTITIONED),
         (status.spare, number::SPARE),
     ];
     out.push(flags.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag));
@@ -144,6 +146,9 @@ const fn reason(reason: Reason) -> u8 {
         Reason::Overslept => 8,
         Reason::Load => 9,
         Reason::Configuration => 10,
+        Reason::Lost => 11,
+        Reason::Carrier => 12,
+        Reason::Partition => 13,
     }
 }
 

@@ -33,7 +33,7 @@
 //!
 //! | section | in | value |
 //! | --- | --- | --- |
-//! | 1 Status | Info, always | flags (1): 0x01 ok, 0x02 quiesced, 0x04 draining, 0x08 settled, 0x10 spare; load (4); capacity (4); generation (8); digest (8); entry version (8); `n` (1), the box's name (`n`, 1 to 32) |
+//! | 1 Status | Info, always | flags (1): 0x01 ok, 0x02 quiesced, 0x04 draining, 0x08 settled, 0x10 spare, and without 0x01 why not: 0x20 no carrier, 0x40 the partition policy, neither: a test; load (4); capacity (4); generation (8); digest (8); entry version (8); `n` (1), the box's name (`n`, 1 to 32) |
 //! | 2 Entry part | Info, when the beat carries one | index (2); count (2); `c` (1): bits 0 to 3 the number of addresses that follow, 0x80 the sender's id comes before them; control addresses (that many *addresses*); then rows, as records |
 //! | 3 Heard | Info, when there is something | records |
 //! | 4 Order | Acquire, Release | destination (*address*); service address (*address*); pass (8); reason (1) |
@@ -50,7 +50,7 @@
 //! | 4 Heard | Heard | box (4, 16); incarnation (8); sequence (8); age (6) |
 //!
 //! Reasons: 1 unserved, 2 failback, 3 test, 4 operator, 5 duplicate, 6 expired, 7 stop, 8 overslept, 9 load,
-//! 10 configuration; 0 and every other number: unknown.
+//! 10 configuration, 11 lost, 12 carrier, 13 partition; 0 and every other number: unknown.
 //!
 //! # Upgrades (G-6)
 //!
@@ -123,6 +123,10 @@ mod number {
     pub(super) const DRAINING: u8 = 0x04;
     pub(super) const SETTLED: u8 = 0x08;
     pub(super) const SPARE: u8 = 0x10;
+    pub(super) const NO_CARRIER: u8 = 0x20;
+    pub(super) const PARTITIONED: u8 = 0x40;
+    /// With [`OK`] unset: why.
+    pub(super) const TROUBLE_MASK: u8 = NO_CARRIER | PARTITIONED;
 
     /// In the count of control addresses: the sender's id is the first and not repeated.
     pub(super) const ID_FIRST: u8 = 0x80;

@@ -4,7 +4,7 @@
 
 use crate::fixture::{bundle, repository};
 use rais::config::{Configuration, Faults, Rejected, Trust, load};
-use rais_core::params::{Choice, Failback, MAX_ADDRESSES, MAX_GROUPS};
+use rais_core::params::{Choice, Failback, MAX_ADDRESSES, MAX_GROUPS, Partition};
 use rais_core::quantity::{Generation, Incarnation};
 use std::fmt::Write as _;
 use std::fs;
@@ -92,6 +92,8 @@ fn every_value_of_the_documentation_arrives_where_it_belongs() {
     assert_eq!((core.beat, core.dead_after), (Duration::from_millis(100), Duration::from_millis(300)));
     assert_eq!((core.lease, core.announce_every), (Duration::from_secs(3), Some(Duration::from_secs(60))));
     assert_eq!((core.orphan_timeout, core.failback, core.choice), (None, Failback::Immediate, Choice::Balanced));
+    assert_eq!(core.load_moves, Some(Duration::from_secs(30)));
+    assert!(matches!(&core.partition, Partition::Majority { voters } if voters.len() == 3));
     assert_eq!(group.address.to_string(), "239.77.0.1:7077");
     assert_eq!(group.script_timeout, Duration::from_secs(5));
     assert!(group.keys.contains_key(&group.send_key));
@@ -167,6 +169,10 @@ fn boxes_that_agree_on_a_group_have_the_same_digest_of_it_and_others_have_not() 
         with("choice = \"random\""),
         with("high_water_mark = 700"),
         with("low_water_mark = 700"),
+        with("load_moves = \"30s\""),
+        with("partition = \"majority\"\nvoters = [\"10.9.0.1\", \"10.9.0.2\", \"10.9.0.3\"]"),
+        with("partition = \"witness\"\nwitnesses = [\"10.9.0.254\"]"),
+        with("partition = \"witness\"\nwitnesses = [\"10.9.0.254\"]\nwitness_interval = \"1s\""),
     ];
     let mut different = of_the_group.to_vec();
     different.push(same);

@@ -9,7 +9,7 @@ use rais_core::info_message::{Body, Claim, EntryPart, Heard, Info, Message, Orde
 use rais_core::io::{Action, Input};
 use rais_core::node::Node;
 use rais_core::notification::{Notification, Reason};
-use rais_core::params::{BoxParams, Choice, Control, Failback, GroupParams, LoadParams, TestParams};
+use rais_core::params::{BoxParams, Choice, Control, Failback, GroupParams, LoadParams, Partition, TestParams};
 use rais_core::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence, Ticket, Utilisation};
 use rais_core::time::{Duration, Instant};
 use rais_core::view::{AddressView, GroupView};
@@ -61,6 +61,8 @@ pub(crate) fn params(number: u8, preferred: &[u8]) -> BoxParams {
         low_water_mark: Utilisation(600),
         tests: vec!["web".parse().unwrap()],
         load: Some("cpu".parse().unwrap()),
+        partition: Partition::Serve,
+        load_moves: None,
     };
     BoxParams {
         name: HostName::new(&format!("box-{number}")).unwrap(),
@@ -117,6 +119,7 @@ impl Peer {
         let status = Status {
             name: HostName::new(&format!("box-{}", self.number)).unwrap(),
             ok: self.ok,
+            trouble: (!self.ok).then_some(Reason::Test),
             quiesced: self.quiesced,
             draining: false,
             settled: true,

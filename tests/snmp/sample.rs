@@ -8,10 +8,10 @@ use rais::snapshot::{About, AboutGroup, Snapshot, ZoneView};
 use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use rais_core::counters::{Counters, DropCause};
 use rais_core::info_message::Claim;
-use rais_core::notification::{HostState, Reason};
+use rais_core::notification::{HostState, PartitionState, Reason};
 use rais_core::quantity::{Generation, Incarnation, Utilisation};
 use rais_core::time::{Duration, Instant};
-use rais_core::view::{AddressState, AddressView, GroupView, HostView, LoadView, TestView, View};
+use rais_core::view::{AddressState, AddressView, GroupView, HostView, LoadView, PartitionView, TestView, View};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -169,6 +169,8 @@ fn group(name: &str) -> GroupView {
         id: host_id(1),
         leader: (!empty).then(|| host_id(1)),
         settled: !empty,
+        partition_state: if empty { PartitionState::Minority } else { PartitionState::Serving },
+        partition: PartitionView::Majority { voters: 3, present: if empty { 1 } else { 2 } },
         disagreeing: 1,
         beat: Duration::from_millis(100),
         dead_after: Duration::from_millis(300),
@@ -195,6 +197,8 @@ fn host(id: IdAddress, number: u8, state: HostState) -> HostView {
         name: HostName::new(&format!("edge-{number}")).unwrap(),
         state,
         ok: state != HostState::NotOk,
+        trouble: (state == HostState::NotOk).then_some(Reason::Carrier),
+        differs: number == 2,
         quiesced: state == HostState::Quiesced,
         draining: false,
         spare: number == 6,

@@ -8,7 +8,7 @@ use rais::event::{Event, sentence};
 use rais::snapshot::Snapshot;
 use rais::snmp::notify::{Kind, bindings, v2c};
 use rais_core::address::{GroupName, IdAddress, InterfaceName, ServiceAddress, TestName};
-use rais_core::notification::{GroupState, HostState, Notification, Reason};
+use rais_core::notification::{GroupState, HostState, Notification, PartitionState, Reason};
 use rais_core::quantity::{Generation, Incarnation};
 use std::io::{BufRead as _, BufReader};
 use std::net::UdpSocket;
@@ -43,6 +43,9 @@ fn notifications() -> Vec<Notification> {
         Notification::AddressConflict { group, address, interface: lan(), mac: String::from("02:00:5e:00:00:01") },
         Notification::ConfigApplied { generation: Generation(12), signer: Some(String::from("alice")) },
         Notification::ConfigRejected { error: String::from("rais.toml:3:1: nonsense") },
+        Notification::PartitionChange { group: self::group(), state: PartitionState::Minority },
+        Notification::ConfigDiffers { group: self::group(), host: sample::host_id(2) },
+        Notification::ConfigAgrees { group: self::group(), host: sample::host_id(2) },
         Notification::ColdStart,
         Notification::WarmStart,
         Notification::LinkUp { interface: lan(), index: 2, admin_up: true },
@@ -297,6 +300,21 @@ fn snmptrapd_decodes_every_notification_by_name() {
             "raisConfigRejected",
             "edge-1: a configuration was refused: rais.toml:3:1: nonsense",
             "raisNotifyError.0 = STRING: rais.toml:3:1: nonsense",
+        ),
+        (
+            "raisPartitionChange",
+            "edge-1: this part of group http has no majority and serves nothing",
+            "raisNotifyPartitionState.0 = INTEGER: minority(2)",
+        ),
+        (
+            "raisConfigDiffers",
+            "edge-1: edge-2 (10.9.0.2) is configured differently for group http",
+            "raisNotifyHost.0 = STRING: 10.9.0.2",
+        ),
+        (
+            "raisConfigAgrees",
+            "edge-1: edge-2 (10.9.0.2) no longer differs in group http",
+            "raisNotifyHostName.0 = STRING: edge-2",
         ),
         (
             "coldStart",

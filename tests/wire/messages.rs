@@ -28,6 +28,7 @@ pub(crate) fn full_info() -> Message {
             status: Status {
                 name: HostName::new("edge-1").unwrap(),
                 ok: true,
+                trouble: None,
                 quiesced: false,
                 draining: false,
                 settled: true,
@@ -142,6 +143,7 @@ pub(crate) fn status() -> impl Strategy<Value = Status> {
         |(name, [ok, quiesced, draining, settled, spare], [load, capacity], [generation, digest])| Status {
             name: HostName::new(&name).unwrap(),
             ok,
+            trouble: (!ok).then_some([Reason::Test, Reason::Carrier, Reason::Partition][load as usize % 3]),
             quiesced,
             draining,
             settled,
@@ -166,7 +168,7 @@ fn part(sender: IpAddr, rows: usize) -> impl Strategy<Value = EntryPart> {
     )
 }
 
-const REASONS: [Reason; 11] = [
+const REASONS: [Reason; 14] = [
     Reason::Unserved,
     Reason::Failback,
     Reason::Test,
@@ -177,6 +179,9 @@ const REASONS: [Reason; 11] = [
     Reason::Overslept,
     Reason::Load,
     Reason::Configuration,
+    Reason::Lost,
+    Reason::Carrier,
+    Reason::Partition,
     Reason::Unknown,
 ];
 

@@ -20,6 +20,7 @@ fn plain_status() -> Status {
     Status {
         name: HostName::new("a").unwrap(),
         ok: true,
+        trouble: None,
         quiesced: false,
         draining: false,
         settled: true,

@@ -2,6 +2,7 @@
 //!
 //! What boxes must agree on is digested here (G-62); what only one box can know is not.
 
+mod partition;
 mod timing;
 
 use super::interface::InterfaceEntry;
@@ -12,15 +13,18 @@ use crate::config::network_values::{multicast_address, service_address};
 use crate::config::provenance::Digest;
 use crate::config::reader::{List, Table};
 use crate::config::secret::{Key, KeyId};
-use crate::config::values::{bundle_path, check_bundle_path, integer, name, quote, text, word};
+use crate::config::values::{bundle_path, check_bundle_path, duration_or, integer, name, quote, text, word};
+use partition::PartitionEntry;
 use rais_core::address::{GroupName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use rais_core::params::{Choice, Control, Failback, GroupParams, MAX_ADDRESSES};
 use rais_core::quantity::Utilisation;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use timing::TimingEntry;
 
 /// Most control interfaces of a group: every message is sent once on each.
@@ -32,6 +36,8 @@ const MAX_GROUP_TESTS: usize = 64;
 const DEFAULT_HIGH: u32 = 800;
 const DEFAULT_LOW: u32 = 600;
 const NO_KEY: &str = "needs at least one key: every message is authenticated";
+const OFF: &[(&str, Option<Duration>)] = &[("off", None)];
+const LOAD_MOVES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 const CHOICES: &[(&str, Choice)] = &[("balanced", Choice::Balanced), ("random", Choice::Random)];
 
 /// `[[group]]` as the file has it.
@@ -50,6 +56,8 @@ pub(super) struct GroupEntry {
     low_water_mark: Checked<Option<Placed<u32>>>,
     tests: List<TestName>,
     load: Checked<Option<Placed<LoadName>>>,
+    partition: PartitionEntry,
+    load_moves: Checked<Option<Duration>>,
     acquire_script: Checked<Option<Placed<String>>>,
     release_script: Checked<Option<Placed<String>>>,
     keys: Checked<(Vec<KeyEntry>, Place)>,
@@ -79,6 +87,8 @@ impl GroupEntry {
             low_water_mark: table.optional("low_water_mark", integer(0..=1000, "per mille")),
             tests: table.list_or_empty("tests", MAX_GROUP_TESTS, name),
             load: table.optional("load", name),
+            partition: PartitionEntry::read(&mut table),
+            load_moves: table.defaulted("load_moves", None, duration_or(OFF, LOAD_MOVES, Some)),
             acquire_script: table.optional("acquire_script", script_path),
             release_script: table.optional("release_script", script_path),
             keys: keys(&mut table),
@@ -115,6 +125,7 @@ impl GroupEntry {
         let keys = self.keys(files, faults);
         let send_key = self.send_key(faults);
         let addresses = self.addresses(faults);
+        let partition = self.partition.build(self.timing.beat(), faults);
 
         // Everything has been looked at, and every fault reported; only now may the first of them end it.
         let (high_water_mark, low_water_mark) = marks?;
@@ -145,6 +156,8 @@ impl GroupEntry {
             low_water_mark,
             tests: self.tests.clone().values()?,
             load: load?,
+            partition: partition?,
+            load_moves: self.load_moves?,
         };
         let (address, name) =
             (SocketAddr::new(self.address.clone()?.value, self.port.clone()?.value), self.name.clone()?);
@@ -353,6 +366,10 @@ fn digest(name: &GroupName, address: SocketAddr, params: &GroupParams) -> u64 {
     let _ = writeln!(text, "action_timeout {}", millis(params.action_timeout));
     let _ = writeln!(text, "orphan_timeout {}", params.orphan_timeout.map_or(0, millis));
     let _ = writeln!(text, "failback {failback}\nchoice {choice}");
+    let _ = write!(text, "{}", partition::facts(&params.partition));
+    if let Some(hold) = params.load_moves {
+        let _ = writeln!(text, "load_moves {}", millis(hold));
+    }
     let _ = writeln!(text, "water_marks {} {}", params.high_water_mark, params.low_water_mark);
     let Digest([a, b, c, d, e, f, g, h, ..]) = Digest::of(text.as_bytes());
     u64::from_be_bytes([a, b, c, d, e, f, g, h])

@@ -33,11 +33,13 @@ pub enum DropCause {
     OverLimit,
     /// Authentic, but of a message type that a newer release speaks and this one does not (G-6).
     UnknownType,
+    /// Not signed, and the group requires it (G-70).
+    Unsigned,
 }
 
 impl DropCause {
     /// Every cause, in the order of the MIB.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::OffLink,
         Self::Malformed,
         Self::Version,
@@ -51,6 +53,7 @@ impl DropCause {
         Self::StalePass,
         Self::OverLimit,
         Self::UnknownType,
+        Self::Unsigned,
     ];
 
     /// The word for it in the log, the MIB and the command line.
@@ -70,6 +73,7 @@ impl DropCause {
             Self::StalePass => "stale-pass",
             Self::OverLimit => "over-limit",
             Self::UnknownType => "unknown-type",
+            Self::Unsigned => "unsigned",
         }
     }
 }
@@ -117,6 +121,8 @@ pub struct Counters {
     pub messages_out: u64,
     /// Messages accepted.
     pub messages_in: u64,
+    /// Messages among those that nobody signed, where the group still takes them (G-70).
+    pub unsigned_in: u64,
     /// Datagrams and messages dropped.
     pub drops: Drops,
     /// Addresses this box acquired.

@@ -1,6 +1,7 @@
 //! What boxes say to each other (G-1 … G-5): the meaning, not the bytes. The bytes are `src/wire`'s.
 
 use crate::address::{HostName, IdAddress, ServiceAddress};
+use crate::notification::Reason;
 use crate::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence};
 use crate::time::Duration;
 use alloc::vec::Vec;
@@ -45,7 +46,7 @@ pub struct Order {
     /// The leader's control pass that decided it.
     pub pass: PassNumber,
     /// Why (G-64).
-    pub reason: crate::notification::Reason,
+    pub reason: Reason,
 }
 
 /// The heartbeat's content: always the status, and what fits of the rest.
@@ -66,8 +67,10 @@ pub struct Info {
 pub struct Status {
     /// The box's name, for people.
     pub name: HostName,
-    /// Every linked test passes and the service interface has a carrier.
+    /// Every linked test passes, the service interface has a carrier, and the partition policy lets it serve.
     pub ok: bool,
+    /// Why it is not ok: [`Reason::Test`], [`Reason::Carrier`] or [`Reason::Partition`]; `None`: it is.
+    pub trouble: Option<Reason>,
     /// Takes no new service address.
     pub quiesced: bool,
     /// Quiesced, and wants to be rid of what it serves, one address at a time (G-59).

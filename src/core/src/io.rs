@@ -3,12 +3,14 @@
 use crate::address::{GroupName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use crate::counters::DropCause;
 use crate::info_message::Message;
-use crate::notification::{Notification, Reason};
+use crate::notification::{Notification, PartitionState, Reason};
 use crate::params::BoxParams;
 use crate::quantity::Ticket;
+use crate::time::Duration;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -25,6 +27,11 @@ pub enum Input {
         interface: InterfaceName,
         /// The message.
         message: Message,
+    },
+    /// The message that comes next was signed by nobody; the group's configuration takes it all the same (G-70).
+    Unsigned {
+        /// The group.
+        group: GroupName,
     },
     /// A datagram was dropped at the edge before it was a message (G-2).
     Dropped {
@@ -53,6 +60,15 @@ pub enum Input {
         load: LoadName,
         /// Load and capacity; `Err` keeps the last figures and says why.
         result: Result<(u32, u32), String>,
+    },
+    /// A probe of a witness ended.
+    Witnessed {
+        /// The group whose witness it is.
+        group: GroupName,
+        /// The witness.
+        witness: IpAddr,
+        /// `Err` holds what went wrong, in words.
+        result: Result<(), String>,
     },
     /// A service interface lost or regained its carrier.
     Carrier {
@@ -127,6 +143,9 @@ pub enum CommandError {
         /// Who does lead it.
         leader: Option<IdAddress>,
     },
+    /// This part of the group serves nothing, by its partition policy (G-42).
+    #[error("group {0} serves nothing here: this part of it is {1}")]
+    Partitioned(GroupName, PartitionState),
     /// The box asked for can not take it.
     #[error("{0} can not take it: {1}")]
     NotEligible(IdAddress, String),
@@ -181,6 +200,15 @@ pub enum Action {
     Test {
         /// The test.
         test: TestName,
+    },
+    /// Probe a witness once, for at most `timeout`, and answer with [`Input::Witnessed`].
+    Witness {
+        /// The group.
+        group: GroupName,
+        /// The witness.
+        witness: IpAddr,
+        /// How long to wait for its answer.
+        timeout: Duration,
     },
     /// Sample a load object once and answer with [`Input::Sampled`].
     Sample {

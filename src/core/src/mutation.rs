@@ -25,11 +25,13 @@ pub enum Mutation {
     IgnoreQuiesce,
     /// Second-hand knowledge is passed on as if first-hand, and its age counted from when it was told (G-4).
     DoubleCountAges,
+    /// A part of the group without a majority goes on serving (G-42).
+    MinorityServes,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NeverExpire,
         Self::ActUnsettled,
         Self::ObeyAnyone,
@@ -40,6 +42,7 @@ impl Mutation {
         Self::LoseOrphanTimer,
         Self::IgnoreQuiesce,
         Self::DoubleCountAges,
+        Self::MinorityServes,
     ];
 }
 

@@ -119,6 +119,11 @@ impl Node {
                     group.receive(message, now, out);
                 }
             }
+            Input::Unsigned { group } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.count_unsigned();
+                }
+            }
             Input::Dropped { group, cause } => {
                 if let Some(group) = self.groups.get_mut(&group) {
                     group.drop_one(cause);
@@ -137,6 +142,11 @@ impl Node {
                     let verdict = object.tested(result, now);
                     out.changed();
                     self.judge(&test, verdict, now);
+                }
+            }
+            Input::Witnessed { group, witness, result } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.witnessed(witness, result, now, out);
                 }
             }
             Input::Sampled { load, result } => {

@@ -104,6 +104,27 @@ pub enum Notification {
         /// Addresses that more than one box serves.
         duplicate: u32,
     },
+    /// This box's part of a group began or ceased to serve, by the partition policy (G-42).
+    PartitionChange {
+        /// The group.
+        group: GroupName,
+        /// What it is now.
+        state: PartitionState,
+    },
+    /// A box's configuration of the group differs from this box's: the group works by the leader's (G-62).
+    ConfigDiffers {
+        /// The group.
+        group: GroupName,
+        /// The box.
+        host: IdAddress,
+    },
+    /// A box whose configuration of the group differed agrees with this box again, or is gone (G-62).
+    ConfigAgrees {
+        /// The group.
+        group: GroupName,
+        /// The box.
+        host: IdAddress,
+    },
     /// A machine that is no box of the group uses an address that this box serves.
     AddressConflict {
         /// The group.
@@ -194,11 +215,23 @@ pub enum HostState {
     Left,
 }
 
-/// Why an address moved (G-64).
+/// What this box's part of a group may do (G-42).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartitionState {
+    /// It serves.
+    Serving,
+    /// At most half of the boxes that count are in it: it serves nothing.
+    Minority,
+    /// This box reaches no witness: it serves nothing.
+    NoWitness,
+}
+
+/// Why an address moved, or a box serves none (G-64).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// Nobody served it: a start, or its box was lost or left.
+    /// Nobody served it, and nobody had as far as the leader knows: a start.
     Unserved,
     /// It goes home to its preferred box.
     Failback,
@@ -218,6 +251,12 @@ pub enum Reason {
     Load,
     /// The configuration took it away.
     Configuration,
+    /// The box that served it fell silent.
+    Lost,
+    /// The service interface of the box that served it lost its carrier.
+    Carrier,
+    /// The box that served it is in a part of the group that serves nothing (G-42).
+    Partition,
     /// A peer of a newer release gave a reason that this one has no word for (G-6).
     Unknown,
 }
@@ -235,6 +274,9 @@ impl Reason {
             | Self::Expired
             | Self::Overslept
             | Self::Configuration
+            | Self::Lost
+            | Self::Carrier
+            | Self::Partition
             | Self::Unknown => false,
         }
     }
@@ -261,6 +303,7 @@ macro_rules! words {
 words!(Severity { Info => "info", Warning => "warning", Critical => "critical" });
 words!(GroupState { Ok => "ok", Degraded => "degraded" });
 words!(HostState { Up => "up", Quiesced => "quiesced", NotOk => "not-ok", Dead => "dead", Left => "left" });
+words!(PartitionState { Serving => "serving", Minority => "minority", NoWitness => "no-witness" });
 words!(Reason {
     Unserved => "unserved",
     Failback => "failback",
@@ -272,6 +315,9 @@ words!(Reason {
     Overslept => "overslept",
     Load => "load",
     Configuration => "configuration",
+    Lost => "lost",
+    Carrier => "carrier",
+    Partition => "partition",
     Unknown => "unknown",
 });
 
@@ -291,6 +337,9 @@ impl Notification {
             Self::HostStateChange { .. } => "HostStateChange",
             Self::OrphanExpired { .. } => "OrphanExpired",
             Self::GroupStateChange { .. } => "GroupStateChange",
+            Self::PartitionChange { .. } => "PartitionChange",
+            Self::ConfigDiffers { .. } => "ConfigDiffers",
+            Self::ConfigAgrees { .. } => "ConfigAgrees",
             Self::AddressConflict { .. } => "AddressConflict",
             Self::ConfigApplied { .. } => "ConfigApplied",
             Self::ConfigRejected { .. } => "ConfigRejected",
@@ -312,6 +361,8 @@ impl Notification {
             | Self::LeaderChange { leader: Some(_), .. }
             | Self::HostStateChange { state: HostState::Up | HostState::Quiesced | HostState::Left, .. }
             | Self::GroupStateChange { state: GroupState::Ok, .. }
+            | Self::PartitionChange { state: PartitionState::Serving, .. }
+            | Self::ConfigAgrees { .. }
             | Self::ConfigApplied { .. }
             | Self::ColdStart
             | Self::WarmStart
@@ -321,12 +372,14 @@ impl Notification {
             | Self::TestFailed { .. }
             | Self::LeaderChange { leader: None, .. }
             | Self::HostStateChange { state: HostState::NotOk | HostState::Dead, .. }
+            | Self::ConfigDiffers { .. }
             | Self::ConfigRejected { .. }
             | Self::LinkDown { .. }
             | Self::AuthenticationFailure { .. } => Severity::Warning,
             Self::CannotAssign { .. }
             | Self::OrphanExpired { .. }
             | Self::GroupStateChange { state: GroupState::Degraded, .. }
+            | Self::PartitionChange { state: PartitionState::Minority | PartitionState::NoWitness, .. }
             | Self::AddressConflict { .. } => Severity::Critical,
         }
     }
@@ -338,8 +391,10 @@ impl Notification {
             Self::TestRecovered { .. }
             | Self::LeaderChange { leader: Some(_), .. }
             | Self::HostStateChange { state: HostState::Up, .. }
+            | Self::ConfigAgrees { .. }
             | Self::ConfigApplied { .. }
             | Self::LinkUp { .. } => Some(Severity::Warning),
+            Self::PartitionChange { state: PartitionState::Serving, .. } => Some(Severity::Critical),
             Self::GroupStateChange { state: GroupState::Ok, .. } => Some(Severity::Critical),
             _ => None,
         }

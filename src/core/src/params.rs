@@ -6,7 +6,7 @@
 use crate::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use crate::quantity::{Generation, Incarnation, Utilisation};
 use crate::time::Duration;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub const MAX_GROUPS: usize = 64;
 /// Most boxes in one group.
 pub const MAX_HOSTS: usize = 64;
+/// Most witnesses of one group.
+pub const MAX_WITNESSES: usize = 8;
 /// Most service addresses in one group.
 pub const MAX_ADDRESSES: usize = 10_000;
 
@@ -74,6 +76,30 @@ pub struct GroupParams {
     pub tests: Vec<TestName>,
     /// Where load and capacity come from; `None`: load 0 of capacity 1000.
     pub load: Option<LoadName>,
+    /// What a part of the group does that has lost the rest (G-42).
+    pub partition: Partition,
+    /// A box above the high water mark for this long hands an address on (G-58); `None`: never. 1 s to 1 h.
+    pub load_moves: Option<Duration>,
+}
+
+/// What a part of the group does that has lost the rest (G-42).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Partition {
+    /// Each part serves everything.
+    Serve,
+    /// A part with at most half of these boxes serves nothing. Other boxes of the group do not count: so a box joins
+    /// with no change on the others. At least 3, at most [`MAX_HOSTS`].
+    Majority {
+        /// The id addresses of the boxes that count.
+        voters: BTreeSet<IdAddress>,
+    },
+    /// A box that reaches none of these addresses serves nothing.
+    Witness {
+        /// The addresses, at least one, at most [`MAX_WITNESSES`].
+        witnesses: BTreeSet<IpAddr>,
+        /// Time from one probe's start to the next's, and how long an answer may take.
+        interval: Duration,
+    },
 }
 
 /// A control interface and this box's address on it.

@@ -1,7 +1,7 @@
 //! Short words for the unit tests.
 
 use crate::address::{GroupName, HostName, IdAddress, InterfaceName, ServiceAddress};
-use crate::params::{BoxParams, Choice, Control, Failback, GroupParams};
+use crate::params::{BoxParams, Choice, Control, Failback, GroupParams, Partition};
 use crate::quantity::{Generation, Incarnation, Utilisation};
 use crate::time::{Duration, Instant};
 use alloc::collections::BTreeMap;
@@ -56,6 +56,8 @@ pub(crate) fn group_params(n: u8, preferred: &[u8], pool: &[u8]) -> GroupParams 
         low_water_mark: Utilisation(600),
         tests: [].into(),
         load: None,
+        partition: Partition::Serve,
+        load_moves: None,
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::address::{GroupName, HostName, IdAddress, LoadName, ServiceAddress, TestName};
 use crate::counters::Counters;
 use crate::info_message::Claim;
-use crate::notification::{HostState, Reason};
+use crate::notification::{HostState, PartitionState, Reason};
 use crate::quantity::{Generation, Incarnation, Utilisation};
 use crate::time::{Duration, Instant};
 use alloc::string::String;
@@ -43,6 +43,10 @@ pub struct GroupView {
     pub leader: Option<IdAddress>,
     /// This box has listened for one dead interval (G-40).
     pub settled: bool,
+    /// What this box's part of the group may do (G-42).
+    pub partition_state: PartitionState,
+    /// What the state follows from.
+    pub partition: PartitionView,
     /// Live boxes whose configuration of the group differs from ours (G-62).
     pub disagreeing: u32,
     /// Time between two info messages.
@@ -63,6 +67,39 @@ pub struct GroupView {
     pub addresses: Vec<AddressView>,
 }
 
+/// What a partition policy goes by, as seen from this box (G-42).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "policy", rename_all = "kebab-case")]
+pub enum PartitionView {
+    /// Each part serves.
+    Serve,
+    /// The part with the majority serves.
+    Majority {
+        /// How many boxes count.
+        voters: u32,
+        /// How many of them are in this part.
+        present: u32,
+    },
+    /// Who reaches a witness serves.
+    Witness {
+        /// The witnesses, and whether this box reaches them.
+        witnesses: Vec<WitnessView>,
+    },
+}
+
+/// One witness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessView {
+    /// Its address.
+    pub address: IpAddr,
+    /// It answers.
+    pub reached: bool,
+    /// When that last changed.
+    pub last_change: Instant,
+    /// What the last failed probe said.
+    pub last_error: Option<String>,
+}
+
 /// One box of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostView {
@@ -72,8 +109,12 @@ pub struct HostView {
     pub name: HostName,
     /// Its health as seen from here.
     pub state: HostState,
-    /// Its tests pass.
+    /// Its tests pass, its service interface has a carrier, and the partition policy lets it serve.
     pub ok: bool,
+    /// Why it is not ok.
+    pub trouble: Option<Reason>,
+    /// Its configuration of the group differs from this box's (G-62).
+    pub differs: bool,
     /// It takes no new address.
     pub quiesced: bool,
     /// It is giving its addresses away.

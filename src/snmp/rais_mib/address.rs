@@ -30,6 +30,9 @@ pub(in crate::snmp) const fn reason(reason: Option<Reason>) -> Value<'static> {
         Some(Reason::Overslept) => 9,
         Some(Reason::Load) => 10,
         Some(Reason::Configuration) => 11,
+        Some(Reason::Lost) => 12,
+        Some(Reason::Carrier) => 13,
+        Some(Reason::Partition) => 14,
     })
 }
 

@@ -4,18 +4,28 @@ use crate::snmp::prepared::{Served, host};
 use crate::snmp::table::ByName;
 use crate::snmp::value::Value;
 use rais_core::counters::DropCause;
+use rais_core::notification::PartitionState;
 
 pub(super) struct GroupTable;
 
 /// The column of the first drop cause; the others follow in the order of [`DropCause::ALL`].
 const FIRST_DROP: u32 = 34;
 /// A cause that is added gets a column here and in the MIB.
-const _: () = assert!(FIRST_DROP as usize + DropCause::ALL.len() == 47, "every drop cause has its column");
+const _: () = assert!(FIRST_DROP as usize + DropCause::ALL.len() == 48, "every drop cause has its column");
+
+/// RaisPartitionStateTC.
+pub(in crate::snmp) const fn state(state: PartitionState) -> Value<'static> {
+    Value::Integer(match state {
+        PartitionState::Serving => 1,
+        PartitionState::Minority => 2,
+        PartitionState::NoWitness => 3,
+    })
+}
 
 impl ByName for GroupTable {
     const COLUMNS: &'static [u32] = &[
         2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-        32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46,
+        32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49,
     ];
 
     fn rows(served: &Served<'_>) -> usize {
@@ -68,6 +78,8 @@ impl ByName for GroupTable {
             31 => Value::counter(counters.releases),
             32 => Value::counter(counters.release_failures),
             33 => Value::counter(counters.drops.total()),
+            48 => state(group.partition_state),
+            49 => Value::counter(counters.unsigned_in),
             FIRST_DROP.. => match DropCause::ALL.get((column - FIRST_DROP) as usize) {
                 Some(cause) => Value::counter(counters.drops.of(*cause)),
                 None => Value::NoSuchInstance,

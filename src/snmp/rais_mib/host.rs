@@ -1,5 +1,6 @@
 //! raisHostTable: the boxes of the groups.
 
+use super::address::reason;
 use crate::snmp::prepared::Served;
 use crate::snmp::set::{Change, Refusal, Step, Syntax};
 use crate::snmp::table::ByGroupAndAddress;
@@ -53,7 +54,8 @@ fn command(admin_status: i32, group: &GroupName) -> Command {
 }
 
 impl ByGroupAndAddress for HostTable {
-    const COLUMNS: &'static [u32] = &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, ADMIN_STATUS];
+    const COLUMNS: &'static [u32] =
+        &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, ADMIN_STATUS, 22, 23];
     const WRITABLE: &'static [(u32, Syntax)] = &[(ADMIN_STATUS, Syntax::OneOf(&[ACTIVE, QUIESCED, DRAINING]))];
 
     fn rows(served: &Served<'_>, group: usize) -> usize {
@@ -87,6 +89,8 @@ impl ByGroupAndAddress for HostTable {
             18 => Value::Counter64(host.incarnation.0),
             19 => Value::Counter32(host.transitions),
             20 => Value::up_time(host.last_change, served.started()),
+            22 => reason(host.trouble),
+            23 => Value::truth(host.differs),
             ADMIN_STATUS => Value::Integer(admin_status(host)),
             _ => Value::NoSuchInstance,
         }

@@ -13,6 +13,7 @@ mod test;
 mod zone;
 
 pub(super) use address::reason as address_reason;
+pub(super) use group::state as partition_state;
 pub(super) use host::state as host_state;
 
 use super::registry::Entry;

@@ -6,6 +6,7 @@
 pub mod invariants;
 pub mod kernel;
 pub mod network;
+pub mod policy;
 pub mod random;
 pub mod scenario;
 pub mod world;
@@ -43,10 +44,10 @@ pub fn tell(seed: u64, mutation: Option<Mutation>) -> String {
     for (index, plan) in scenario.boxes.iter().enumerate() {
         let _ = writeln!(text, "  box {} ({}): {plan:?}", index + 1, world::id_of(index));
     }
-    let Scenario { networks, addresses, beat, dead_after, orphan_timeout, failback, choice, .. } = &scenario;
+    let Scenario { networks, addresses, beat, dead_after, orphan_timeout, failback, choice, policies, .. } = &scenario;
     let _ = writeln!(
         text,
-        "  {networks} control networks, {addresses} addresses, beat {} ms, dead after {} ms, orphan timeout {orphan_timeout:?}, \
+        "  {policies:?}, {networks} control networks, {addresses} addresses, beat {} ms, dead after {} ms, orphan timeout {orphan_timeout:?}, \
          failback {failback:?}, choice {choice:?}, formed {:.3}, converged {:.3}, end {:.3}",
         beat / 1000,
         dead_after / 1000,

@@ -22,6 +22,13 @@ impl Network {
         }
     }
 
+    /// A partition is between the two boxes.
+    #[must_use]
+    pub fn cuts(&self, from: usize, to: usize) -> bool {
+        let cuts = |fault: &Fault| matches!(fault, Fault::Partition(mask) if (mask >> from) & 1 != (mask >> to) & 1);
+        self.faults.iter().any(cuts)
+    }
+
     /// When copies of a message arrive after it was sent: none, one, or two.
     pub fn deliveries(&self, from: usize, to: usize, network: usize, random: &mut Random) -> [Option<Micros>; 2] {
         let mut delay = random.between(50, 350);

@@ -1,5 +1,6 @@
 //! What happens in a history, drawn from its seed: the group, the faults, and when all is well again.
 
+use crate::policy::Policies;
 use crate::random::Random;
 use rais_core::params::{Choice, Failback};
 use std::time::Duration;
@@ -155,6 +156,8 @@ pub struct Scenario {
     pub failback: Failback,
     /// The choice.
     pub choice: Choice,
+    /// The policies.
+    pub policies: Policies,
     /// The faults, by beginning.
     pub episodes: Vec<Episode>,
     /// When the group must have formed.
@@ -219,6 +222,7 @@ impl Scenario {
             orphan_timeout: (kind == Kind::Rough && r.chance(150)).then_some(2 * SECOND),
             failback,
             choice: if r.chance(300) { Choice::Random } else { Choice::Balanced },
+            policies: Policies::draw(seed, kind, count),
             episodes: Vec::new(),
             formed: 0,
             last_fault: 0,
@@ -256,7 +260,7 @@ impl Scenario {
             Failback::After(unbroken) => unbroken.as_micros() as u64 + self.action(),
             Failback::Immediate | Failback::Manual => 0,
         };
-        self.dead_after + 2 * self.beat + 2 * self.action() + home + 20 * MS
+        self.dead_after + 2 * self.beat + 2 * self.action() + home + self.policies.patience() + 20 * MS
     }
 
     fn draw_episodes(&mut self, r: &mut Random) {

@@ -35,4 +35,5 @@ planted! {
     a_group_that_loses_the_orphan_timer_is_caught => LoseOrphanTimer,
     a_group_that_ignores_quiesce_is_caught => IgnoreQuiesce,
     a_group_that_counts_second_hand_ages_twice_is_caught => DoubleCountAges,
+    a_part_without_a_majority_that_serves_is_caught => MinorityServes,
 }

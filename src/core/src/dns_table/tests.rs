@@ -3,8 +3,10 @@
 use super::*;
 use crate::address::{GroupName, HostName};
 use crate::counters::Counters;
+use crate::notification::PartitionState;
 use crate::quantity::Incarnation;
 use crate::time::{Duration, Instant};
+use crate::view::PartitionView;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -118,6 +120,8 @@ fn host(n: u8, load: u32) -> HostView {
         name: HostName::new("edge").unwrap(),
         state: HostState::Up,
         ok: true,
+        trouble: None,
+        differs: false,
         quiesced: false,
         draining: false,
         spare: false,
@@ -158,6 +162,8 @@ fn group(loads: &[u32]) -> GroupView {
         id: id(1),
         leader: Some(id(1)),
         settled: true,
+        partition_state: PartitionState::Serving,
+        partition: PartitionView::Serve,
         disagreeing: 0,
         beat: Duration::from_millis(100),
         dead_after: Duration::from_millis(300),

@@ -41,8 +41,8 @@ impl Group {
             self.table_stale = true;
             self.notify_host_state(self.params.id, self.own_state(), out);
         }
-        if !self.ok() {
-            self.release_all(Reason::Test, now, out);
+        if let Some(trouble) = self.trouble() {
+            self.release_all(trouble, now, out);
         }
     }
 

@@ -143,6 +143,9 @@ impl Group {
         if !self.services.contains(address) {
             return Err(CommandError::NoSuchAddress(self.name.clone(), address));
         }
+        if !self.fitness.may_serve {
+            return Err(CommandError::Partitioned(self.name.clone(), self.side.state()));
+        }
         Ok(())
     }
 
@@ -198,13 +201,19 @@ impl Group {
         Ok(())
     }
 
-    /// Why nobody serves an address: the box that did may have failed a test (G-64).
+    /// Why nobody serves an address: what became of the box that did (G-64).
     fn reason_of_loss(&self, address: ServiceAddress) -> Reason {
         let Some(last) = self.tracks.get(&address).and_then(|track| track.last_online) else { return Reason::Unserved };
-        let failed = match self.hosts.host(last) {
-            Some(host) => host.state == HostState::NotOk,
-            None => last == self.params.id && !self.ok(),
-        };
-        if failed { Reason::Test } else { Reason::Unserved }
+        let trouble = |host: &Host| host.status.as_ref().and_then(|status| status.trouble);
+        match self.hosts.host(last) {
+            Some(host) => match host.state {
+                HostState::Dead => Reason::Lost,
+                HostState::Left => Reason::Stop,
+                HostState::NotOk => trouble(host).unwrap_or(Reason::Test),
+                HostState::Up | HostState::Quiesced => Reason::Unserved,
+            },
+            None if last == self.params.id => self.trouble().unwrap_or(Reason::Unserved),
+            None => Reason::Unserved,
+        }
     }
 }

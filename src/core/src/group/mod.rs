@@ -1,14 +1,16 @@
 //! One service group as this box lives it: A's service monitor, with its threads turned into one state machine.
 //!
 //! Here are its state and its clockwork; who is well is in `health`, what it says in `transmit`, what it makes of what it
-//! hears in `receive`, what it does with addresses in `serving`, how it leads in `leading`, how it goes in `leaving`, and
-//! its picture in `picture`.
+//! hears in `receive`, what it does with addresses in `serving`, how it leads in `leading`, how it goes in `leaving`,
+//! whether its part of the group may serve in `partition`, and its picture in `picture`.
 //! It knows nothing of other groups, and of the box only what it is told.
 
+mod agreement;
 mod announcer;
 mod health;
 mod leading;
 mod leaving;
+mod partition;
 mod picture;
 mod receive;
 mod serving;
@@ -26,14 +28,15 @@ use crate::monitor::load_object;
 use crate::mutation::{Mutation, Planted};
 use crate::notification::{HostState, Notification, Reason};
 use crate::outbox::Outbox;
-use crate::params::GroupParams;
+use crate::params::{GroupParams, Partition};
 use crate::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence};
 use crate::service_db::ServiceDb;
 use crate::time::{Duration, Instant};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use announcer::Announcer;
 use leaving::Stage;
+use partition::Side;
 use picture::Track;
 use serving::Held;
 use transmit::Schedule;
@@ -54,6 +57,8 @@ struct Fitness {
     tests_pass: bool,
     /// The service interface has a carrier.
     carrier: bool,
+    /// The partition policy lets this box serve (G-42).
+    may_serve: bool,
     quiesced: bool,
     draining: bool,
     load: u32,
@@ -87,6 +92,9 @@ pub(crate) struct Group {
     deaf_until: Instant,
     hosts: HostDb,
     services: ServiceDb,
+    side: Side,
+    /// Live boxes whose configuration differs: people were told (G-62).
+    differing: BTreeSet<IdAddress>,
     leader: Option<IdAddress>,
     /// The leader's memory; only while this box leads (G-41).
     control: Option<Control>,
@@ -123,7 +131,15 @@ impl Group {
         let mut group = Self {
             name,
             identity,
-            fitness: Fitness { tests_pass: true, carrier: true, quiesced: false, draining: false, load, capacity },
+            fitness: Fitness {
+                tests_pass: true,
+                carrier: true,
+                may_serve: params.partition == Partition::Serve,
+                quiesced: false,
+                draining: false,
+                load,
+                capacity,
+            },
             healthy_since: Some(now),
             own_transitions: 0,
             own_last_change: now,
@@ -134,6 +150,8 @@ impl Group {
             deaf_until: now,
             hosts: HostDb::default(),
             services: ServiceDb::default(),
+            side: Side::new(&params.partition, now),
+            differing: BTreeSet::new(),
             leader: None,
             control: None,
             last_pass: PassNumber::default(),
@@ -173,6 +191,7 @@ impl Group {
         (self.params, self.identity) = (params, identity);
         self.schedule.hasten(now + self.params.beat);
         self.next_renewal = self.next_renewal.min(now + self.params.lease / 3);
+        self.side.configure(&self.params.partition, now);
         self.take_addresses(now);
         let gone: Vec<_> = self.holdings.keys().copied().filter(|held| !self.services.contains(*held)).collect();
         for address in gone {
@@ -221,6 +240,11 @@ impl Group {
         self.counters.drops.count(cause);
     }
 
+    /// Counts an unsigned message that is taken all the same (G-70).
+    pub(crate) fn count_unsigned(&mut self) {
+        self.counters.unsigned_in = self.counters.unsigned_in.saturating_add(1);
+    }
+
     fn touch_table(&mut self) {
         (self.table_stale, self.control_stale, self.entry_stale) = (true, true, true);
     }
@@ -232,7 +256,17 @@ impl Group {
     }
 
     fn ok(&self) -> bool {
-        self.fitness.tests_pass && self.fitness.carrier
+        self.trouble().is_none()
+    }
+
+    /// Why it may not serve, if so.
+    fn trouble(&self) -> Option<Reason> {
+        match self.fitness {
+            Fitness { may_serve: false, .. } => Some(Reason::Partition),
+            Fitness { carrier: false, .. } => Some(Reason::Carrier),
+            Fitness { tests_pass: false, .. } => Some(Reason::Test),
+            Fitness { .. } => None,
+        }
     }
 
     fn quiesced(&self) -> bool {
@@ -260,6 +294,8 @@ impl Group {
             return;
         }
         self.expire_hosts(now, out);
+        self.take_sides(now, out);
+        self.compare_configurations(out);
         self.settle(now, out);
         self.expire_orphans(now, out);
         // Orders to itself change the table; a handful of rounds is the most that can follow from each other.
@@ -327,7 +363,7 @@ impl Group {
             self.counters.leader_changes = self.counters.leader_changes.saturating_add(1);
         }
         self.control = None;
-        if leader == Some(self.params.id) {
+        if leader == Some(self.params.id) && self.fitness.may_serve {
             self.take_over(predecessor, now);
         }
         if self.identity.planted.is(Mutation::LoseOrphanTimer) {
@@ -375,6 +411,7 @@ impl Group {
             self.table_stale.then(|| self.next_rebuild()),
             speaks,
             self.next_probe(),
+            self.side.timeout(),
             settles,
             renewal,
             hosts,

@@ -55,6 +55,8 @@ impl Group {
             id: self.params.id,
             leader: self.leader,
             settled: self.settled,
+            partition_state: self.side.state(),
+            partition: self.partition_view(),
             disagreeing: self.disagreeing(),
             beat: self.params.beat,
             dead_after: self.params.dead_after,
@@ -69,9 +71,7 @@ impl Group {
 
     /// Live boxes configured otherwise than this one (G-62).
     fn disagreeing(&self) -> u32 {
-        let differs = |digest| digest != self.params.digest;
-        let statuses = self.hosts.live().filter_map(|(_, host)| host.status.as_ref());
-        u32::try_from(statuses.filter(|status| differs(status.digest)).count()).unwrap_or(u32::MAX)
+        u32::try_from(self.differing.len()).unwrap_or(u32::MAX)
     }
 
     fn host_views(&self, now: Instant) -> Vec<HostView> {
@@ -83,6 +83,8 @@ impl Group {
             name: self.identity.name.clone(),
             state: self.own_state(),
             ok: self.ok(),
+            trouble: self.trouble(),
+            differs: false,
             quiesced: self.quiesced(),
             draining: self.fitness.draining,
             spare: self.params.preferred_addresses.is_empty(),
@@ -106,6 +108,8 @@ impl Group {
                 name: status.name.clone(),
                 state: host.state,
                 ok: status.ok,
+                trouble: status.trouble.filter(|_| !status.ok),
+                differs: self.differing.contains(&id),
                 quiesced: status.quiesced,
                 draining: status.draining,
                 spare: status.spare,

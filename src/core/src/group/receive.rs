@@ -181,6 +181,7 @@ impl Group {
     ) {
         // The sender may know a moment before us that it leads now.
         self.expire_hosts(now, out);
+        self.take_sides(now, out);
         self.elect(now, out);
         let leads = self.leader == Some(sender) || self.identity.planted.is(Mutation::ObeyAnyone);
         // From whoever led a moment ago, too: its order may be obeyed by who does not know better yet.

@@ -146,6 +146,7 @@ impl Group {
         Status {
             name: self.identity.name.clone(),
             ok: self.ok(),
+            trouble: self.trouble(),
             quiesced: self.quiesced(),
             draining: self.fitness.draining,
             settled: self.may_lead(),

@@ -58,6 +58,11 @@ impl TestObject {
         }
     }
 
+    /// A test that has failed until it has passed `rise` times: nobody relies on it before it is known to pass.
+    pub(crate) fn unproven(params: TestParams, now: Instant) -> Self {
+        Self { passing: false, ..Self::new(params, now) }
+    }
+
     /// Takes a new schedule; what is known stays known.
     pub(crate) fn configure(&mut self, params: TestParams, now: Instant) {
         self.next_run = self.next_run.min(now + params.interval);
@@ -131,6 +136,11 @@ impl TestObject {
     /// What the last failed run said.
     pub(crate) fn last_error(&self) -> &str {
         self.last_error.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it passes, since when, and what the last failed run said.
+    pub(crate) fn outcome(&self) -> (bool, Instant, Option<String>) {
+        (self.passing, self.last_change, self.last_error.clone())
     }
 
     /// Its row in the view.

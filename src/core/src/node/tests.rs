@@ -19,11 +19,15 @@ struct Lab {
     /// Everything that happened but messages, with the box.
     log: Vec<(u8, Action)>,
     sent: u64,
+    /// Cut off from the rest, but not from each other.
+    apart: Vec<u8>,
 }
+
+mod policies;
 
 impl Lab {
     fn of(boxes: impl IntoIterator<Item = BoxParams>) -> Self {
-        let mut lab = Self { nodes: BTreeMap::new(), now: ms(0), log: Vec::new(), sent: 0 };
+        let mut lab = Self { nodes: BTreeMap::new(), now: ms(0), log: Vec::new(), sent: 0, apart: Vec::new() };
         for params in boxes {
             lab.start(params);
         }
@@ -57,7 +61,8 @@ impl Lab {
             match &action {
                 Action::Send { message, .. } => {
                     self.sent += 1;
-                    for (_, node) in self.nodes.iter_mut().filter(|(other, _)| **other != n) {
+                    let here = |other: u8| self.apart.contains(&other) == self.apart.contains(&n);
+                    for (_, node) in self.nodes.iter_mut().filter(|(other, _)| **other != n && here(**other)) {
                         let message = message.clone();
                         node.handle(now, Input::Received { group: group_name(), interface: control(), message });
                     }

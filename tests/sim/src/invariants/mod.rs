@@ -7,6 +7,7 @@ pub mod no_spurious_moves;
 pub mod one_leader;
 pub mod one_server;
 pub mod orphans;
+pub mod partition;
 pub mod quiesced;
 pub mod quiet;
 pub mod served;
@@ -54,6 +55,7 @@ pub fn when_formed(world: &World) -> Result<(), Violation> {
 /// The first promise that is broken.
 pub fn when_converged(world: &World) -> Result<(), Violation> {
     one_server::everywhere(world)?;
+    partition::others_serve_nothing(world)?;
     served::somewhere(world)?;
     home::is_served_there(world)?;
     one_leader::for_all(world)?;

@@ -70,6 +70,10 @@ impl World {
                 let life = self.boxes[index].life;
                 self.at(self.now + MS, Event::Tested { at: index, life });
             }
+            Action::Witness { witness, .. } => {
+                let life = self.boxes[index].life;
+                self.at(self.now + MS, Event::Witnessed { at: index, life, witness });
+            }
             Action::Stopped => {
                 self.judge(|world| invariants::clean_stop::left_nothing(world, index));
                 let restart = self.boxes[index].restart_when_stopped;

@@ -1,6 +1,7 @@
 //! How faults and operators' deeds begin and end, and what they excuse.
 
 use super::{Event, World, address_of, id_of};
+use crate::invariants;
 use crate::scenario::{Episode, Fault, MS, Micros, Scripts};
 use rais_core::address::GroupName;
 use rais_core::io::{Command, Input};
@@ -47,8 +48,10 @@ impl World {
     pub(super) fn begin(&mut self, episode: usize) {
         let fault = self.scenario.episodes[episode].fault.clone();
         self.note(|| format!("{fault:?} begins"));
-        if fault.blinds() {
-            self.blinding += 1;
+        match self.notices_partition_within() {
+            Some(noticed) if matches!(fault, Fault::Partition(_)) => self.excuse(noticed),
+            _ if fault.blinds() => self.blinding += 1,
+            _ => {}
         }
         self.network.begin(&fault);
         match fault {
@@ -88,11 +91,18 @@ impl World {
     pub(super) fn end(&mut self, episode: usize) {
         let fault = self.scenario.episodes[episode].fault.clone();
         self.note(|| format!("{fault:?} ends"));
-        self.network.end(&fault);
-        if fault.blinds() {
+        let policy = self.notices_partition_within();
+        if policy.is_some() && matches!(fault, Fault::Partition(_)) {
+            if self.scenario.shows_partition(episode, self.now) {
+                self.judge(invariants::partition::is_as_promised);
+            }
+        } else if fault.blinds() {
             self.blinding -= 1;
-            self.excuse(0);
+            // A thawed box may take what it finds in its socket for news, and its part for larger than it is.
+            let thawed = policy.filter(|_| matches!(fault, Fault::Freeze(_)));
+            self.excuse(thawed.unwrap_or(0));
         }
+        self.network.end(&fault);
         match fault {
             Fault::PowerCut(index) | Fault::Kill(index) | Fault::Stop(index) => self.start(index),
             Fault::Freeze(index) if std::mem::take(&mut self.boxes[index].frozen) => {

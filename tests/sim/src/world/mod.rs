@@ -63,6 +63,11 @@ enum Event {
         at: usize,
         life: u32,
     },
+    Witnessed {
+        at: usize,
+        life: u32,
+        witness: IpAddr,
+    },
     Begin(usize),
     End(usize),
     /// Look whether an address is served twice now that that is no longer excused.
@@ -146,7 +151,7 @@ pub struct World {
     /// A line per event, if wanted.
     pub trace: Option<Vec<String>>,
     clocks: Vec<Clock>,
-    network: Network,
+    pub(crate) network: Network,
     random: Random,
     queue: BinaryHeap<Reverse<(Micros, u64, usize)>>,
     events: Vec<Option<Event>>,
@@ -297,7 +302,9 @@ impl World {
                     backlog.push_back(event);
                 }
             }
-            Event::Step { at, .. } | Event::Tested { at, .. } if self.boxes[at].frozen => {
+            Event::Step { at, .. } | Event::Tested { at, .. } | Event::Witnessed { at, .. }
+                if self.boxes[at].frozen =>
+            {
                 self.boxes[at].backlog.push_back(event);
             }
             Event::Tick(index) => self.handle(index, Input::Tick),
@@ -307,7 +314,11 @@ impl World {
                 let result = if self.boxes[at].well { Ok(()) } else { Err(String::from("refused")) };
                 self.handle(at, Input::Tested { test: self.names.test.clone(), result });
             }
-            Event::Tested { .. } => {}
+            Event::Witnessed { at, life, witness } if self.boxes[at].life == life => {
+                let result = if self.reaches_witness(at) { Ok(()) } else { Err(String::from("no answer")) };
+                self.handle(at, Input::Witnessed { group: self.names.group.clone(), witness, result });
+            }
+            Event::Tested { .. } | Event::Witnessed { .. } => {}
             Event::Begin(episode) => self.begin(episode),
             Event::End(episode) => self.end(episode),
             Event::LookForDuplicates => self.judge(invariants::one_server::everywhere),
@@ -354,6 +365,8 @@ impl World {
             low_water_mark: Utilisation(600),
             tests: if tested { vec![self.names.test.clone()] } else { Vec::new() },
             load: None,
+            partition: scenario.policies.partition(),
+            load_moves: None,
         };
         let test = TestParams { interval: micros(100 * MS), timeout: micros(50 * MS), rise: 2, fall: 2 };
         BoxParams {
@@ -455,7 +468,13 @@ impl World {
     #[must_use]
     pub fn available(&self, index: usize) -> bool {
         let a_box = &self.boxes[index];
-        a_box.node.is_some() && !a_box.frozen && !a_box.stopping && a_box.well && a_box.carrier && !a_box.quiesced
+        a_box.node.is_some()
+            && !a_box.frozen
+            && !a_box.stopping
+            && a_box.well
+            && a_box.carrier
+            && !a_box.quiesced
+            && self.may_serve(index)
     }
 
     /// The box whose preferred address it is, by index: of those that name it the first that is well, else the first
