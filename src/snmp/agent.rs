@@ -1,19 +1,23 @@
 //! The agent: octets in, octets out.
 //!
 //! It does not know sockets, tasks or the core: it is handed a datagram, the picture to answer from and the time. The
-//! order in which a datagram is looked at is that of its doc comment, cheapest and most suspicious first.
+//! order in which a datagram is looked at is that of [`Agent::answer`], cheapest and most suspicious first.
 
-use super::ber::{self, tag};
-use super::community::{Communities, Community};
+use super::ber::{self, ScanError, VERSION_2C, VERSION_3, tag};
+use super::community::{Communities, Community, Principal};
 use super::counters::{Counters, Dropped};
-use super::message::{self, digestible, message, message_octets};
+use super::limit::{DEFAULT_REQUESTS_PER_SECOND, Limit};
+use super::message::{self, Request, digestible, message, message_octets};
 use super::pdu::{Verdict, Work};
 use super::prepared::{Prepared, Served};
 use super::registry::Registry;
 use super::set::{Pending, Step};
-use super::{entity_mib, host_resources_mib, if_mib, ip_mib, rais_mib, snmpv2_mib, ucd_snmp_mib};
+use super::v3::{Local, Responder, Salts, V3Params};
+use super::{entity_mib, framework_mib, host_resources_mib, if_mib, ip_mib};
+use super::{rais_mib, snmpv2_mib, ucd_snmp_mib, usm_mib, vacm_mib};
 use crate::machine::Machine;
 use crate::snapshot::Snapshot;
+use rais_core::address::Prefix;
 use rais_core::time::Instant;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,15 +28,27 @@ pub const MAX_MESSAGE_OCTETS: usize = 1472;
 /// What is decided about the agent.
 #[derive(Debug)]
 pub struct AgentParams {
-    /// Who may ask. None: nobody is answered.
+    /// From where anybody may ask at all; empty: from everywhere.
+    pub sources: Vec<Prefix>,
+    /// How many requests a source may make in a second, and at once.
+    pub requests_per_second: u32,
+    /// Who may ask in version 2c. None: nobody is answered.
     pub communities: Vec<Community>,
+    /// What version 3 is spoken with; `None`: it is not.
+    pub v3: Option<V3Params>,
     /// The largest answer, in octets; RFC 3417 §3.2 wants 484 at least.
     pub max_message_octets: usize,
 }
 
 impl Default for AgentParams {
     fn default() -> Self {
-        Self { communities: Vec::new(), max_message_octets: MAX_MESSAGE_OCTETS }
+        Self {
+            sources: Vec::new(),
+            requests_per_second: DEFAULT_REQUESTS_PER_SECOND,
+            communities: Vec::new(),
+            v3: None,
+            max_message_octets: MAX_MESSAGE_OCTETS,
+        }
     }
 }
 
@@ -48,10 +64,26 @@ pub enum Answered {
 
 /// Answers requests from snapshots.
 pub struct Agent {
+    sources: Vec<Prefix>,
+    limit: Limit,
     communities: Communities,
-    max_message_octets: usize,
+    v3: Option<V3>,
+    worker: Worker,
+}
+
+/// What version 3 is spoken with, and what is kept from one message to the next.
+struct V3 {
+    local: Local,
+    salts: Salts,
+    decrypted: Vec<u8>,
+}
+
+/// What every version needs once it knows who asks what.
+pub(crate) struct Worker {
+    /// Our own largest message, in octets.
+    pub(crate) max_message_octets: usize,
+    pub(crate) counters: Counters,
     registry: Registry,
-    counters: Counters,
     /// snmpSetSerialNo.
     serial_number: i32,
     machine: Arc<Machine>,
@@ -60,56 +92,78 @@ pub struct Agent {
     bindings: Vec<u8>,
 }
 
+/// What an answer is made from, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Picture<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) local: Option<&'a Local>,
+    pub(crate) now: Instant,
+}
+
+/// What is asked, of whom, and by whom.
+pub(crate) struct Question<'a> {
+    pub(crate) request: Request<'a>,
+    pub(crate) request_id: i32,
+    /// The request's own variable bindings.
+    pub(crate) echo: &'a [u8],
+    pub(crate) principal: Principal<'a>,
+}
+
+/// What stands around the answer's variable bindings: a message of the version that was asked in.
+pub(crate) trait Around {
+    /// Is a response with these fields and that many octets of variable bindings one that both sides take?
+    fn fits(&self, fields: [i32; 3], bindings: usize) -> bool;
+    /// Puts a response into `out`, which is empty.
+    fn compose(&self, fields: [i32; 3], bindings: &[u8], out: &mut Vec<u8>);
+}
+
 impl Agent {
     /// An agent whose counters are zero.
     #[must_use]
     pub fn new(params: AgentParams) -> Self {
-        Self {
-            communities: Communities::new(params.communities),
+        let worker = Worker {
             max_message_octets: params.max_message_octets,
-            registry: Registry::new(&[
-                snmpv2_mib::SYSTEM,
-                snmpv2_mib::SNMP,
-                snmpv2_mib::SNMP_SET,
-                rais_mib::ENTRIES,
-                if_mib::ENTRIES,
-                ip_mib::ENTRIES,
-                host_resources_mib::ENTRIES,
-                ucd_snmp_mib::ENTRIES,
-                entity_mib::ENTRIES,
-            ]),
             counters: Counters::default(),
+            registry: registry(params.v3.is_some()),
             serial_number: 0,
             machine: Arc::default(),
             prepared: None,
             bindings: Vec::with_capacity(MAX_MESSAGE_OCTETS),
-        }
+        };
+        let AgentParams { sources, requests_per_second, communities, v3, .. } = params;
+        let (communities, v3) = (Communities::new(communities), v3.map(V3::new));
+        Self { sources, limit: Limit::new(requests_per_second), communities, v3, worker }
     }
 
     /// Takes new parameters; the counters go on.
     pub fn reconfigure(&mut self, params: AgentParams) {
+        self.worker.registry = registry(params.v3.is_some());
+        self.worker.max_message_octets = params.max_message_octets;
+        self.sources = params.sources;
+        self.limit = Limit::new(params.requests_per_second);
         self.communities = Communities::new(params.communities);
-        self.max_message_octets = params.max_message_octets;
+        self.v3 = params.v3.map(V3::new);
     }
 
     /// What was answered and dropped so far.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
-        &self.counters
+        &self.worker.counters
     }
 
     /// Takes a picture of the machine, to answer from until another one is taken.
     pub fn look_at(&mut self, machine: &Arc<Machine>) {
-        if !Arc::ptr_eq(&self.machine, machine) {
-            self.machine = Arc::clone(machine);
+        if !Arc::ptr_eq(&self.worker.machine, machine) {
+            self.worker.machine = Arc::clone(machine);
             // Some tables show the machine and the groups together.
-            self.prepared = None;
+            self.worker.prepared = None;
         }
     }
 
-    /// Answers one datagram: source, form, community, PDU, in this order. The answer replaces what stands in `reply`;
-    /// send it to where the datagram came from, from the address it was sent to. `now` is on the snapshot's clock.
-    /// A SET that is right leaves `reply` empty: see [`Answered::Once`].
+    /// Answers one datagram: source, how often it asks, form, who asks, PDU, in this order. The answer replaces what
+    /// stands in `reply`; send it to where the datagram came from, from the address it was sent to. `now` is on the
+    /// snapshot's clock. A SET that is right leaves `reply` empty: see [`Answered::Once`]. A version 3 message that is
+    /// not believed is answered with a report, if its sender wants one.
     ///
     /// # Errors
     /// [`Dropped`] says why there is no answer; `reply` is empty then. Every datagram is counted, answered or not.
@@ -121,20 +175,20 @@ impl Agent {
         now: Instant,
         reply: &mut Vec<u8>,
     ) -> Result<Answered, Dropped> {
-        self.counters.in_packets += 1;
+        self.worker.counters.in_packets += 1;
         reply.clear();
-        if !self.prepared.as_ref().is_some_and(|prepared| prepared.is_of(snapshot)) {
-            self.prepared = Some(Prepared::new(snapshot));
+        if !self.worker.prepared.as_ref().is_some_and(|prepared| prepared.is_of(snapshot)) {
+            self.worker.prepared = Some(Prepared::new(snapshot));
         }
         let outcome = self.respond(datagram, source.to_canonical(), snapshot, now, reply);
-        self.counters.count(outcome.as_ref().map(|_| ()).map_err(|cause| *cause));
+        self.worker.counters.count(outcome.as_ref().map(|_| ()).map_err(|cause| *cause));
         outcome
     }
 
     /// A SET was carried out, or was not.
     pub fn settle(&mut self, pending: &Pending, carried_out: bool) {
         if let (false, Some(before)) = (carried_out, pending.serial_before) {
-            self.serial_number = before;
+            self.worker.serial_number = before;
         }
     }
 
@@ -146,35 +200,118 @@ impl Agent {
         now: Instant,
         reply: &mut Vec<u8>,
     ) -> Result<Answered, Dropped> {
-        if !self.communities.any_open_to(source) {
+        let has_users = self.v3.as_ref().is_some_and(|v3| v3.local.has_users());
+        let from_here = self.sources.is_empty() || self.sources.iter().any(|range| range.contains(source));
+        if !from_here || !(has_users || self.communities.any_open_to(source)) {
             return Err(Dropped::ForeignSource);
         }
-        let scan = ber::scan(datagram)?;
-        let principal = self.communities.authenticate(scan.community, source).ok_or(Dropped::BadCommunity)?;
-        let decodable = digestible(datagram, &scan);
-        let request = message::decode(&decodable)?.ok_or(Dropped::UnexpectedPdu)?;
-        if request.operation == message::Operation::Set && principal.write.is_empty() {
-            self.counters.bad_community_uses += 1;
+        if !self.limit.allows(source, now) {
+            return Err(Dropped::TooOften);
         }
-        let fits = |verdict, bindings| {
-            message_octets(scan.community, fields(scan.request_id, verdict), bindings) <= self.max_message_octets
-        };
+        match (ber::version(datagram)?, &mut self.v3) {
+            (VERSION_2C, v3) => {
+                let picture = Picture { snapshot, local: v3.as_ref().map(|v3| &v3.local), now };
+                respond_v2c(&mut self.worker, &self.communities, datagram, source, picture, reply)
+            }
+            (VERSION_3, Some(V3 { local, salts, decrypted })) => {
+                let picture = Picture { snapshot, local: Some(local), now };
+                Responder { local, salts, worker: &mut self.worker, picture }.respond(datagram, decrypted, reply)
+            }
+            (version, _) => Err(ScanError::BadVersion(version).into()),
+        }
+    }
+}
+
+impl V3 {
+    fn new(params: V3Params) -> Self {
+        let salts = Salts::new(params.salt_seed);
+        Self { local: Local::new(params), salts, decrypted: Vec::new() }
+    }
+}
+
+fn registry(v3: bool) -> Registry {
+    let always = [
+        snmpv2_mib::SYSTEM,
+        snmpv2_mib::SNMP,
+        snmpv2_mib::SNMP_SET,
+        rais_mib::ENTRIES,
+        if_mib::ENTRIES,
+        ip_mib::ENTRIES,
+        host_resources_mib::ENTRIES,
+        ucd_snmp_mib::ENTRIES,
+        entity_mib::ENTRIES,
+    ];
+    let with_users = [framework_mib::ENTRIES, usm_mib::ENTRIES, vacm_mib::ENTRIES];
+    Registry::new(&[&always[..], if v3 { &with_users } else { &[] }].concat())
+}
+
+/// A response in a version 2c message.
+struct InCommunity<'a> {
+    community: &'a [u8],
+    max_message_octets: usize,
+}
+
+impl Around for InCommunity<'_> {
+    fn fits(&self, fields: [i32; 3], bindings: usize) -> bool {
+        message_octets(self.community, fields, bindings) <= self.max_message_octets
+    }
+
+    fn compose(&self, fields: [i32; 3], bindings: &[u8], out: &mut Vec<u8>) {
+        message(self.community, tag::RESPONSE, fields, bindings, out);
+    }
+}
+
+fn respond_v2c(
+    worker: &mut Worker,
+    communities: &Communities,
+    datagram: &[u8],
+    source: IpAddr,
+    picture: Picture<'_>,
+    reply: &mut Vec<u8>,
+) -> Result<Answered, Dropped> {
+    let scan = ber::scan(datagram)?;
+    let principal = communities.authenticate(scan.community, source).ok_or(Dropped::BadCommunity)?;
+    let decodable = digestible(datagram, &scan);
+    let request = message::decode(&decodable)?.ok_or(Dropped::UnexpectedPdu)?;
+    if request.operation == message::Operation::Set && principal.write.is_empty() {
+        worker.counters.bad_community_uses += 1;
+    }
+    let around = InCommunity { community: scan.community, max_message_octets: worker.max_message_octets };
+    let question = Question { request, request_id: scan.request_id, echo: scan.bindings, principal };
+    worker.work(&question, &around, picture, reply)
+}
+
+impl Worker {
+    /// Answers what somebody may ask.
+    pub(crate) fn work(
+        &mut self,
+        question: &Question<'_>,
+        around: &dyn Around,
+        picture: Picture<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Result<Answered, Dropped> {
+        let Question { request, request_id, echo, principal } = question;
+        let Picture { snapshot, local, now } = picture;
+        let fields = |verdict: Verdict| [*request_id, verdict.status as i32, verdict.index];
+        let fits = |verdict, bindings| around.fits(fields(verdict), bindings);
         let Some(prepared) = &self.prepared else { return Err(Dropped::SilentDrop) };
         let work = Work {
             registry: &self.registry,
             served: Served {
                 snapshot,
                 prepared,
-                counters: &self.counters,
                 machine: &self.machine,
+                counters: &self.counters,
                 serial_number: self.serial_number,
+                local,
+                max_message_octets: self.max_message_octets,
                 now,
             },
-            principal,
+            principal: *principal,
             room: &|bindings| fits(Verdict::FINE, bindings),
         };
         let mut steps = Vec::new();
-        let mut verdict = work.answer(&request, scan.bindings, &mut self.bindings, &mut steps);
+        let mut verdict = work.answer(request, echo, &mut self.bindings, &mut steps);
         // An error-index of two octets may be what is too much.
         if !fits(verdict, self.bindings.len()) {
             verdict = Verdict::TOO_BIG;
@@ -183,9 +320,7 @@ impl Agent {
         if !fits(verdict, self.bindings.len()) {
             return Err(Dropped::SilentDrop);
         }
-        let compose = |verdict, out: &mut Vec<u8>| {
-            message(scan.community, tag::RESPONSE, fields(scan.request_id, verdict), &self.bindings, out);
-        };
+        let compose = |verdict, out: &mut Vec<u8>| around.compose(fields(verdict), &self.bindings, out);
         if verdict == Verdict::FINE
             && let Some((pending, serial_number)) = pending(steps, self.serial_number, &compose)
         {
@@ -225,8 +360,4 @@ fn pending(
     let serial_before = taken.map(|_| serial_number);
     let (done, undo_failed) = (composed(Verdict::FINE), composed(Verdict::UNDO_FAILED));
     Some((Pending { changes, done, failed, undo_failed, serial_before }, taken.unwrap_or(serial_number)))
-}
-
-fn fields(request_id: i32, verdict: Verdict) -> [i32; 3] {
-    [request_id, verdict.status as i32, verdict.index]
 }

@@ -105,7 +105,6 @@ pub(crate) fn scan(datagram: &[u8]) -> Result<Scan<'_>, ScanError> {
     Ok(Scan { community, pdu, request_id, second, third, bindings })
 }
 
-#[allow(dead_code)] // the side of the agent follows
 /// The version of a message, before anything that only one version has is looked at.
 ///
 /// # Errors

@@ -5,7 +5,7 @@
 //! fields of a GetBulkRequest (which count as 0, RFC 3416 §4.2.3). A message with one of them is decoded from a copy in
 //! which just that field is another; what is echoed is always taken from the original.
 
-use super::ber::{Scan, ScanError, VERSION_2C, tag};
+use super::ber::{PduScan, Scan, ScanError, VERSION_2C, tag};
 use super::oid::Oid;
 use super::value::{element_octets, integer, primitive, wrap};
 use snmp_parser::{SnmpGenericMessage, SnmpPdu, SnmpVariable, parse_snmp_generic_message};
@@ -49,6 +49,14 @@ pub(crate) fn digestible<'a>(datagram: &'a [u8], scan: &Scan<'a>) -> Cow<'a, [u8
     let mut copy = Vec::with_capacity(datagram.len());
     message(b"", scan.pdu, fields, scan.bindings, &mut copy);
     Cow::Owned(copy)
+}
+
+/// The octets to decode for a PDU that came in another message: as snmp-parser has no way into a ScopedPDU, it gets a
+/// version 2c message of nobody's.
+pub(crate) fn digestible_pdu(scan: &PduScan<'_>) -> Vec<u8> {
+    let mut copy = Vec::with_capacity(scan.bindings.len() + 32);
+    message(b"", scan.pdu, scan.fields.map(|field| field.max(0)), scan.bindings, &mut copy);
+    copy
 }
 
 /// Decodes a request; `None` if the PDU is none that asks for something.

@@ -3,10 +3,12 @@
 //! From the outside in, each knowing nothing of what is further out:
 //!
 //! ```text
-//! agent        one datagram: source, form, community, PDU; counts what became of it   (RFC 3412 §7.2)
+//! agent        one datagram: source, rate, form, who asks, PDU; counts what became    (RFC 3412 §7.2)
+//! ├ limit      how often may a source ask?
 //! ├ ber        is it a well-formed message? strict, allocates nothing                 (RFC 3417 §8)
-//! ├ community  the security model: whose secret is it, from there?                    (RFC 1901, RFC 3584)
-//! ├ access     views: what may they see?                                              (RFC 3415)
+//! ├ community  the security model of version 2c: whose secret is it, from there?      (RFC 1901, RFC 3584)
+//! ├ v3/…       version 3: messages, users, keys, engines, reports                     (RFC 3412, RFC 3414)
+//! ├ access     views, groups, contexts: what may they see?                            (RFC 3415)
 //! ├ message    version 2c: octets ↔ request and response                              (RFC 1901 §3)
 //! └ pdu        GET, GETNEXT, GETBULK, SET                                             (RFC 3416 §4.2)
 //!   └ registry the ordered list of objects
@@ -15,9 +17,6 @@
 //!     └ snmpv2_mib, if_mib, …, rais_mib/…   a file per module or table
 //! notify       events as notifications                                                (RFC 3416 §4.2.6)
 //! ```
-//!
-//! Version 3 adds a message format beside `message` and a security model beside `community`; from `pdu` inward nothing
-//! changes.
 
 mod access;
 mod agent;
@@ -25,9 +24,12 @@ mod ber;
 mod community;
 mod counters;
 mod entity_mib;
+mod framework_mib;
 mod host_resources_mib;
 mod if_mib;
 mod ip_mib;
+mod limit;
+mod listed;
 mod message;
 pub mod notify;
 mod oid;
@@ -39,14 +41,16 @@ mod set;
 mod snmpv2_mib;
 mod table;
 mod ucd_snmp_mib;
-#[allow(dead_code)] // the side of the agent follows
+mod usm_mib;
 pub mod v3;
+mod vacm_mib;
 mod value;
 
-pub use access::View;
+pub use access::{Access, AccessControl, ContextMatch, Denied, Family, Member, Rights, SecurityModel, View};
 pub use agent::{Agent, AgentParams, Answered, MAX_MESSAGE_OCTETS};
 pub use ber::ScanError;
 pub use community::{BadCommunity, Community, MAX_COMMUNITY_OCTETS};
-pub use counters::{Counters, Dropped};
+pub use counters::{Counters, Dropped, Fault};
+pub use limit::DEFAULT_REQUESTS_PER_SECOND;
 pub use oid::{MAX_ARCS, Oid};
 pub use set::{Change, Pending};

@@ -26,6 +26,7 @@ pub(crate) enum ErrorStatus {
     InconsistentValue = 12,
     CommitFailed = 14,
     UndoFailed = 15,
+    AuthorizationError = 16,
     NotWritable = 17,
 }
 

@@ -5,6 +5,7 @@
 use super::counters::Counters;
 use super::ip_mib::{AddressRow, address_rows};
 use super::table::index_order;
+use super::v3::Local;
 use crate::machine::Machine;
 use crate::snapshot::{AboutGroup, Snapshot, ZoneView};
 use rais_core::address::IdAddress;
@@ -51,6 +52,10 @@ pub(crate) struct Served<'a> {
     pub(crate) counters: &'a Counters,
     /// snmpSetSerialNo.
     pub(crate) serial_number: i32,
+    /// Our own engine, if version 3 is spoken.
+    pub(crate) local: Option<&'a Local>,
+    /// The largest message that is sent, in octets.
+    pub(crate) max_message_octets: usize,
     pub(crate) now: Instant,
 }
 

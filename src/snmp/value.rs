@@ -14,6 +14,11 @@ use std::time::Duration;
 /// two characters; with it a variable binding always fits into a message.
 pub(crate) const MAX_TEXT_OCTETS: usize = 255;
 
+/// RowStatus of what is there.
+pub(crate) const ACTIVE: Value<'_> = Value::Integer(1);
+/// StorageType of what only the configuration changes: readOnly(5).
+pub(crate) const READ_ONLY: Value<'_> = Value::Integer(5);
+
 /// One value, or the reason why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value<'a> {

@@ -131,7 +131,7 @@ fn take<'a>(rest: &mut &'a [u8]) -> (u8, &'a [u8]) {
     (tag, content)
 }
 
-fn expect<'a>(rest: &mut &'a [u8], tag: u8) -> &'a [u8] {
+pub fn expect<'a>(rest: &mut &'a [u8], tag: u8) -> &'a [u8] {
     let (found, content) = take(rest);
     assert_eq!(found, tag);
     content

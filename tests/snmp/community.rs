@@ -100,6 +100,8 @@ fn every_cause_has_its_counter_and_is_served() {
         silent_drops: 0,
         foreign_sources: 1,
         unexpected_pdus: 1,
+        authentication_failures: 1,
+        ..Counters::default()
     };
     assert_eq!(*bench.agent.counters(), expected);
     assert_eq!(expected.answered + expected.dropped(), expected.in_packets);

@@ -176,7 +176,11 @@ fn too_big_is_decided_at_exactly_the_largest_message() {
     let datagram = ber::request(GET, [1, 0, 0], &[SYS_DESCR; 9]);
     let whole = Bench::new().raw(&datagram).unwrap().len();
     for (room, status) in [(whole, 0), (whole - 1, 1), (whole + 1, 0)] {
-        let params = AgentParams { communities: vec![crate::bench::community()], max_message_octets: room };
+        let params = AgentParams {
+            communities: vec![crate::bench::community()],
+            max_message_octets: room,
+            ..AgentParams::default()
+        };
         let mut bench = Bench::with(sample::snapshot(), params);
         let reply = bench.raw(&datagram).unwrap();
         assert!(reply.len() <= room);
@@ -198,7 +202,8 @@ fn no_answer_is_larger_than_1472_octets() {
 #[test]
 fn a_request_to_which_even_too_big_would_be_too_big_is_dropped_and_counted() {
     // RFC 3416 §4.2.1: "snmpSilentDrops is incremented and the resultant message is discarded".
-    let params = AgentParams { communities: vec![crate::bench::community()], max_message_octets: 24 };
+    let params =
+        AgentParams { communities: vec![crate::bench::community()], max_message_octets: 24, ..AgentParams::default() };
     let mut bench = Bench::with(sample::snapshot(), params);
     assert_eq!(bench.raw(&ber::request(GET, [1, 0, 0], &[SYS_NAME])), Err(Dropped::SilentDrop));
     assert_eq!(bench.agent.counters().silent_drops, 1);

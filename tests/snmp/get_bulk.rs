@@ -104,7 +104,8 @@ fn it_is_cut_short_at_exactly_the_largest_message_and_never_too_big() {
     // "approximately equal to but no greater than" the limit; here: not one variable binding more would fit, and not
     // one less was sent. "the number of variable bindings removed has no relationship to the values of N, M, or R".
     let datagram = ber::request(GET_BULK, [1, 0, 1000], &["1.3.6.1.4.1.32473.1.1.2", "1.3.6.1.4.1.32473.1.1.5"]);
-    let params = |room| AgentParams { communities: vec![community()], max_message_octets: room };
+    let params =
+        |room| AgentParams { communities: vec![community()], max_message_octets: room, ..AgentParams::default() };
     let longest = Bench::with(sample::snapshot(), params(60_000)).ask(&datagram).variables;
     for room in (484..800).chain(1400..=1472) {
         let reply = Bench::with(sample::snapshot(), params(room)).raw(&datagram).unwrap();

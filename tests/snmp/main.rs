@@ -28,3 +28,6 @@ mod speed;
 mod standard;
 mod tools;
 mod traps;
+mod v3_manager;
+mod v3_messages;
+mod v3_users;
