@@ -37,6 +37,37 @@ pub fn host_name<'a>(snapshot: &'a Snapshot, group: &GroupName, id: IdAddress) -
     hosts.get(found).map(|host| host.name.as_str())
 }
 
+/// Type and row: what two notifications share if the newer one makes the older one pointless.
+#[must_use]
+pub fn about(notification: &Notification) -> String {
+    let name = notification.name();
+    match notification {
+        Notification::Acquire { group, address, .. }
+        | Notification::AcquireFailed { group, address, .. }
+        | Notification::Release { group, address, .. }
+        | Notification::ReleaseFailed { group, address, .. }
+        | Notification::CannotAssign { group, address }
+        | Notification::OrphanExpired { group, address }
+        | Notification::AddressConflict { group, address, .. } => format!("{name} {group} {address}"),
+        Notification::TestFailed { test, .. } | Notification::TestRecovered { test } => format!("{name} {test}"),
+        Notification::LeaderChange { group, .. } | Notification::GroupStateChange { group, .. } => {
+            format!("{name} {group}")
+        }
+        Notification::PartitionChange { group, .. } => format!("{name} {group}"),
+        Notification::HostStateChange { group, host, .. }
+        | Notification::ConfigDiffers { group, host }
+        | Notification::ConfigAgrees { group, host } => format!("{name} {group} {host}"),
+        Notification::LinkUp { interface, .. } | Notification::LinkDown { interface, .. } => {
+            format!("{name} {interface}")
+        }
+        Notification::AuthenticationFailure { source } => format!("{name} {source}"),
+        Notification::ConfigApplied { .. }
+        | Notification::ConfigRejected { .. }
+        | Notification::ColdStart
+        | Notification::WarmStart => name.to_owned(),
+    }
+}
+
 /// The notification as one sentence, without this box's name; `snapshot` has the names of its peers.
 #[must_use]
 pub fn sentence(notification: &Notification, snapshot: &Snapshot) -> String {

@@ -6,6 +6,7 @@
 use super::provenance::Provenance;
 use super::secret::{Community, Key, KeyId};
 use rais_core::address::{GroupName, HostName, InterfaceName, LoadName, Prefix, TestName};
+use rais_core::notification::Severity;
 use rais_core::params::{BoxParams, GroupParams, LoadParams, TestParams};
 use rais_core::quantity::Incarnation;
 use std::collections::BTreeMap;
@@ -244,6 +245,8 @@ pub struct Snmp {
     pub communities: Vec<CommunityAccess>,
     /// Receivers of notifications.
     pub receivers: Vec<Receiver>,
+    /// Whether a question that does not prove who asks is notified: snmpEnableAuthenTraps.
+    pub authentication_traps: bool,
 }
 
 /// A v2c community and who may use it.
@@ -260,6 +263,18 @@ pub struct CommunityAccess {
 pub struct Receiver {
     /// Where it listens.
     pub address: SocketAddr,
-    /// The community that v2c traps to it carry.
+    /// The community that v2c notifications to it carry.
     pub community: Community,
+    /// It answers each notification, and is told again until it does.
+    pub inform: bool,
+    /// How long an answer may take: 100 ms to 1 min.
+    pub timeout: Duration,
+    /// How often it is told again: at most 100 times.
+    pub retries: u32,
+    /// What matters less is not sent, unless it ends something that was.
+    pub severity: Severity,
+    /// Names of what is sent; empty: everything.
+    pub only: Vec<&'static str>,
+    /// How soon the same is told again of the same row: at most 1 h; zero: at once.
+    pub throttle: Duration,
 }

@@ -143,8 +143,14 @@ impl From<CommandError> for Refusal {
 pub struct Runtime {
     /// Log lines dropped because the log's reader was too slow.
     pub log_lines_dropped: u64,
-    /// Traps that could not be sent, or found the queue full.
+    /// Notifications that a receiver was not told: not sent, given up after the last repetition, or the queue was full.
     pub traps_dropped: u64,
+    /// Notifications sent, each once for each receiver.
+    pub traps_sent: u64,
+    /// Informs that were answered.
+    pub informs_acknowledged: u64,
+    /// The longest time from an event to its first datagram, in microseconds, of those that were not held back.
+    pub worst_notification_us: u64,
     /// Datagrams the SNMP agent received.
     pub snmp_in: u64,
     /// Replies the SNMP agent sent.

@@ -11,6 +11,12 @@ pub(super) struct Figures {
     pub(super) log_lines_dropped: Arc<AtomicU64>,
     /// See [`Runtime::traps_dropped`].
     pub(super) traps_dropped: AtomicU64,
+    /// See [`Runtime::traps_sent`].
+    pub(super) traps_sent: AtomicU64,
+    /// See [`Runtime::informs_acknowledged`].
+    pub(super) informs_acknowledged: AtomicU64,
+    /// See [`Runtime::worst_notification_us`].
+    pub(super) worst_notification_us: AtomicU64,
     /// See [`Runtime::snmp_in`].
     pub(super) snmp_in: AtomicU64,
     /// See [`Runtime::snmp_out`].
@@ -30,6 +36,9 @@ impl Figures {
         Runtime {
             log_lines_dropped: self.log_lines_dropped.load(Ordering::Relaxed),
             traps_dropped: self.traps_dropped.load(Ordering::Relaxed),
+            traps_sent: self.traps_sent.load(Ordering::Relaxed),
+            informs_acknowledged: self.informs_acknowledged.load(Ordering::Relaxed),
+            worst_notification_us: self.worst_notification_us.load(Ordering::Relaxed),
             snmp_in: self.snmp_in.load(Ordering::Relaxed),
             snmp_out: self.snmp_out.load(Ordering::Relaxed),
             snmp_dropped: self.snmp_dropped.load(Ordering::Relaxed),

@@ -1,10 +1,13 @@
-//! Watches the NICs: whether each service interface has a carrier goes to the node (G-11). The surveyor hears everything.
+//! Watches the NICs: whether each service interface has a carrier goes to the node (G-11), and to operators it is told when
+//! one of the configured interfaces comes up or goes down. The surveyor hears everything.
 
 use super::event_loop::Mailbox;
+use super::notifier::Teller;
 use super::running::Running;
 use crate::os::netlink::{Event, Events, Link, Netlink, NetlinkError};
 use rais_core::address::InterfaceName;
 use rais_core::io::Input;
+use rais_core::notification::Notification;
 use rais_core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,8 +24,9 @@ pub(super) async fn watch(
     netlink: Netlink,
     mailbox: Mailbox,
     surveyor: UnboundedSender<Event>,
+    teller: Teller,
 ) {
-    let mut carriers = Carriers { known: BTreeMap::new(), mailbox, surveyor };
+    let mut carriers = Carriers { known: BTreeMap::new(), told: BTreeMap::new(), mailbox, surveyor, teller };
     loop {
         let Err(error) = follow(&mut running, &netlink, &mut carriers).await else { return };
         tracing::warn!(%error, "carriers are not watched for a moment");
@@ -34,8 +38,11 @@ pub(super) async fn watch(
 #[derive(Debug)]
 struct Carriers {
     known: BTreeMap<InterfaceName, bool>,
+    /// What operators were told, of every configured interface.
+    told: BTreeMap<InterfaceName, bool>,
     mailbox: Mailbox,
     surveyor: UnboundedSender<Event>,
+    teller: Teller,
 }
 
 async fn follow(
@@ -52,6 +59,16 @@ async fn follow(
         if std::mem::take(&mut list) {
             let running = Arc::clone(&running.borrow_and_update());
             let links = netlink.links().await?;
+            for (interface, link) in &running.links {
+                let now = links.iter().find(|now| now.index == link.index);
+                carriers.notify(
+                    interface,
+                    link.index,
+                    now.is_some_and(|now| now.carrier),
+                    now.is_some_and(|now| now.up),
+                );
+            }
+            carriers.told.retain(|interface, _| running.links.contains_key(interface));
             for (interface, index) in service_interfaces(&running) {
                 let link = links.iter().find(|link| link.index == index);
                 carriers.tell(interface, link.is_some_and(|link| link.carrier));
@@ -79,10 +96,24 @@ impl Carriers {
     }
 
     fn link(&mut self, running: &Running, link: &Link, up: bool) {
+        for (interface, configured) in running.links.iter().filter(|(_, configured)| configured.index == link.index) {
+            self.notify(interface, configured.index, up, link.up);
+        }
         for (interface, index) in service_interfaces(running) {
             if index == link.index {
                 self.tell(interface, up);
             }
+        }
+    }
+
+    /// linkUp and linkDown (RFC 2863 §5); how it is when the watch begins is no change.
+    fn notify(&mut self, interface: &InterfaceName, index: u32, up: bool, admin_up: bool) {
+        if self.told.insert(interface.clone(), up).is_some_and(|before| before != up) {
+            let interface = interface.clone();
+            self.teller.tell(match up {
+                true => Notification::LinkUp { interface, index, admin_up },
+                false => Notification::LinkDown { interface, index, admin_up },
+            });
         }
     }
 

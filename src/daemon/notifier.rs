@@ -1,93 +1,132 @@
-//! The notifier: numbers what the node tells, keeps it in the event table, logs it, and sends it to every receiver.
+//! The notifier: numbers what happens, keeps it in the event table, logs it, and tells every receiver.
 //!
-//! It waits for nobody: the log is a queue, and a trap that the kernel does not take at once is counted and lost. The
-//! event stays in the event table.
+//! It waits for nobody: the log is a queue, the event table's disk is a queue, and each receiver has a task of its own. What
+//! a receiver was not told is in the event table.
 
 use super::event_table::{EventTable, Unnumbered};
-use super::figures::Figures;
+use super::group_states::GroupStates;
+use super::receivers::Receivers;
 use super::running::Running;
-use crate::config::model::Receiver;
-use crate::event::{Event, sentence};
+use crate::event::{Event, about, sentence};
 use crate::os::clock;
-use crate::os::datagram::DatagramSender;
 use crate::snapshot::Snapshot;
-use crate::snmp::notify::{self, Kind};
+use crate::snmp::delivery::Notice;
+use crate::snmp::notify;
 use rais_core::notification::{Notification, Severity};
 use rais_core::time::Instant;
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::watch;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{oneshot, watch};
+
+/// What is kept of an error's words, in octets: whoever wrote them, they go to flash and over the wire.
+const MAX_ERROR: usize = 1024;
+
+/// The edge's way to tell something. Never waits.
+#[derive(Clone, Debug)]
+pub(super) struct Teller(UnboundedSender<(Instant, Notification)>);
+
+/// What is told, and when it happened.
+pub(super) type Told = UnboundedReceiver<(Instant, Notification)>;
+
+/// A way to tell, for the node and for the edge, and where it leads.
+#[must_use]
+pub(super) fn telling() -> (UnboundedSender<(Instant, Notification)>, Teller, Told) {
+    let (sender, told) = unbounded_channel();
+    (sender.clone(), Teller(sender), told)
+}
+
+impl Teller {
+    /// Tells what has just happened. After the notifier's end it goes nowhere.
+    pub(super) fn tell(&self, notification: Notification) {
+        let _ = self.0.send((clock::now(), notification));
+    }
+}
 
 /// Tells operators.
 #[derive(Debug)]
 pub(super) struct Notifier {
-    /// What the node tells.
-    pub(super) notifications: UnboundedReceiver<(Instant, Notification)>,
+    /// What the node tells, and the edge.
+    pub(super) notifications: Told,
     /// Where events are kept.
     pub(super) event_table: Arc<EventTable>,
     /// Names in traps come from here.
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Receivers come from here.
     pub(super) running: watch::Receiver<Arc<Running>>,
-    /// Counted: traps dropped.
-    pub(super) figures: Arc<Figures>,
-    /// Sockets by receiver and source.
-    pub(super) senders: BTreeMap<(SocketAddr, Option<IpAddr>), DatagramSender>,
-    /// The last request-id used.
-    pub(super) request_id: i32,
+    /// Everybody who is told.
+    pub(super) receivers: Receivers,
+    /// Whether the configuration is the one of the life before.
+    pub(super) start: Notification,
+    /// How groups fare as a whole.
+    pub(super) group_states: GroupStates,
+    /// The node has stopped: what it told is told on, and then it is over.
+    pub(super) stop: oneshot::Receiver<()>,
 }
 
 impl Notifier {
-    /// Runs until the event loop is gone.
+    /// Runs until it is told to stop, and everything that was told before has left.
     pub(super) async fn run(mut self) {
-        self.tell(clock::now(), Notification::ColdStart);
-        while let Some((at, notification)) = self.notifications.recv().await {
+        self.reconfigure();
+        self.tell(clock::now(), self.start.clone());
+        loop {
+            tokio::select! {
+                // In this order: a receiver that a reload adds is told of what the reload does, and nothing told before
+                // the stop is lost.
+                biased;
+                changed = self.running.changed() => match changed {
+                    Ok(()) => self.reconfigure(),
+                    Err(_) => break,
+                },
+                told = self.notifications.recv() => match told {
+                    Some((at, notification)) => self.tell(at, notification),
+                    None => break,
+                },
+                _ = &mut self.stop => break,
+                changed = self.snapshots.changed() => match changed {
+                    Ok(()) => self.look(),
+                    Err(_) => break,
+                },
+            }
+        }
+        while let Ok((at, notification)) = self.notifications.try_recv() {
             self.tell(at, notification);
+        }
+        self.receivers.flush().await;
+    }
+
+    fn look(&mut self) {
+        let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
+        for notification in self.group_states.observe(&snapshot.view) {
+            self.tell(snapshot.view.at, notification);
         }
     }
 
+    fn reconfigure(&mut self) {
+        let running = Arc::clone(&self.running.borrow_and_update());
+        self.receivers.reconfigure(&running);
+    }
+
     fn tell(&mut self, at: Instant, notification: Notification) {
+        let notification = bounded(notification);
         let snapshot = Arc::clone(&self.snapshots.borrow());
         let (text, unix_ms) = (sentence(&notification, &snapshot), clock::unix_ms());
         let incarnation = snapshot.view.incarnation;
         let event = self.event_table.record(Unnumbered { incarnation, at, unix_ms, notification, text });
-        self.send_all(&notify::bindings(&event, &snapshot));
+        let (about, bindings) = (about(&event.notification), notify::bindings(&event, &snapshot));
+        self.receivers.tell(&event.notification, &Arc::new(Notice { about, bindings }), at);
         log(&event);
     }
+}
 
-    fn send_all(&mut self, bindings: &[u8]) {
-        let running = Arc::clone(&self.running.borrow());
-        for receiver in &running.configuration.snmp.receivers {
-            self.request_id = self.request_id.checked_add(1).unwrap_or(1);
-            let datagram = notify::v2c(Kind::Trap, receiver.community.as_bytes(), self.request_id, bindings);
-            if let Err(error) = self.send(&running, receiver, &datagram) {
-                self.figures.traps_dropped.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(receiver = %receiver.address, %error, "a trap was not sent");
-            }
-        }
+fn bounded(mut notification: Notification) -> Notification {
+    if let Notification::AcquireFailed { error, .. }
+    | Notification::ReleaseFailed { error, .. }
+    | Notification::TestFailed { error, .. }
+    | Notification::ConfigRejected { error } = &mut notification
+    {
+        error.truncate(error.floor_char_boundary(MAX_ERROR));
     }
-
-    fn send(
-        &mut self,
-        running: &Running,
-        receiver: &Receiver,
-        datagram: &[u8],
-    ) -> Result<(), Box<dyn std::error::Error>> {
-        let key = (receiver.address, running.source_for(receiver.address.ip()));
-        let sender = match self.senders.remove(&key) {
-            Some(open) => open,
-            None => DatagramSender::open(key.1, key.0)?,
-        };
-        // A receiver that was not listening a moment ago shows as an error now, and this datagram was not sent.
-        let sent = sender.send(datagram).or_else(|_| sender.send(datagram));
-        if sent.is_ok() {
-            self.senders.insert(key, sender);
-        }
-        sent.map_err(Into::into)
-    }
+    notification
 }
 
 /// One line: what the traps say too.

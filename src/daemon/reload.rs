@@ -5,6 +5,7 @@
 //! the good one running, and says why in the log, in the status and to whoever asked.
 
 use super::event_loop::{Configured, Mailbox, News, Port};
+use super::notifier::Teller;
 use super::running::{Running, wanted_network};
 use super::snmp_server::SnmpServer;
 use super::source::Source;
@@ -15,6 +16,7 @@ use crate::os::netlink::Netlink;
 use crate::os::{datagram::DatagramSocket, network};
 use crate::snapshot::{About, AboutGroup};
 use rais_core::address::{GroupName, InterfaceName};
+use rais_core::notification::Notification;
 use rais_core::quantity::Incarnation;
 use rais_core::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +77,8 @@ pub(super) struct Applier {
     pub(super) executables: Executables,
     /// The agent's sockets.
     pub(super) snmp: SnmpServer,
+    /// Tells operators what came of reloads.
+    pub(super) teller: Teller,
     /// When the daemon started.
     pub(super) started: Instant,
     /// This start's number.
@@ -204,6 +208,7 @@ impl Applier {
                     tracing::error!(reason, "the configuration was refused; the running one stays");
                     let about = self.about(&running.borrow().configuration, Some(outcome.clone()));
                     mailbox.send(News::About(Arc::new(about)));
+                    self.teller.tell(Notification::ConfigRejected { error: reason.clone() });
                 }
             }
             let _ = answer.send(outcome);
@@ -230,6 +235,12 @@ impl Applier {
                 // First the executor's and the agent's part, so that the node's first actions find it.
                 running.send_replace(now_running);
                 mailbox.send(News::Configure(Box::new(configured)));
+                let running = &running.borrow().configuration;
+                self.source.runs(running);
+                if *running != before.configuration {
+                    let signer = running.provenance.signer();
+                    self.teller.tell(Notification::ConfigApplied { generation, signer });
+                }
                 Ok(message)
             }
             Err(error) => {

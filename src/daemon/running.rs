@@ -132,7 +132,7 @@ impl Running {
     }
 
     /// The box's own address to talk to `peer` from: one on the peer's own network, else one on the network of the
-    /// next hop to it. `None`: the kernel may choose.
+    /// next hop to it, else any of its family. `None`: it has none, and the kernel may choose.
     ///
     /// The kernel would do, but for service addresses: one of those may be chosen and be another box's a second later.
     #[must_use]
@@ -150,7 +150,12 @@ impl Running {
             let best = routes.max_by_key(|route| (route.to.length(), std::cmp::Reverse(route.metric)))?;
             own(best.via)
         };
-        own(peer).or_else(hop)
+        let any = || {
+            let interfaces = self.configuration.interfaces.values();
+            let mut addresses = interfaces.flat_map(|interface| &interface.addresses).map(|own| own.address);
+            addresses.find(|own| own.is_ipv4() == peer.is_ipv4())
+        };
+        own(peer).or_else(hop).or_else(any)
     }
 }
 
@@ -225,8 +230,8 @@ listen = []
             ("198.51.100.1", Some("10.9.0.1")),
             ("192.0.2.9", Some("10.9.1.1")),
             ("fd00:9::254", Some("fd00:9::1")),
-            // There is no IPv6 route: the kernel may know one.
-            ("2001:db8::1", None),
+            // There is no IPv6 route: whatever the kernel knows, it is not to choose a service address.
+            ("2001:db8::1", Some("fd00:9::1")),
         ];
         for (peer, source) in table {
             let source = source.map(|source| source.parse().unwrap());

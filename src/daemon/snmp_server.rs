@@ -5,16 +5,19 @@
 
 use super::event_loop::{Mailbox, News};
 use super::figures::Figures;
+use super::notifier::Teller;
 use super::surveyor::LastAsked;
 use crate::config::model::Snmp;
 use crate::machine::Machine;
 use crate::os::clock;
 use crate::os::datagram::{Asked, DatagramError, DatagramSocket};
 use crate::snapshot::Snapshot;
-use crate::snmp::{Agent, AgentParams, Answered, Community, Pending};
+use crate::snmp::{Agent, AgentParams, Answered, Community, Dropped, Pending};
 use rais_core::io::Command;
+use rais_core::notification::Notification;
+use rais_core::time::Instant;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +32,10 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// SETs that wait for the node at a time: operators, one by one. More are dropped, and asked again by their managers.
 const MAX_PENDING: usize = 16;
+/// Before the same source is told on again.
+const DOUBT_AGAIN: Duration = Duration::from_secs(60);
+/// Sources told on in that time.
+const MAX_DOUBTS: usize = 32;
 /// The node answers within microseconds; longer means that it is gone, and the SET has failed.
 const COMMAND_WITHIN: Duration = Duration::from_secs(2);
 
@@ -55,6 +62,30 @@ struct Shared {
     asked: LastAsked,
     mailbox: Mailbox,
     pending: Arc<Semaphore>,
+    doubts: Mutex<Doubts>,
+}
+
+/// Who asked without proving who they are, and were told on (RFC 3418 authenticationFailure). Sources can be forged, so
+/// there is a limit to how much anybody can have told.
+struct Doubts {
+    teller: Teller,
+    /// snmpEnableAuthenTraps.
+    wanted: bool,
+    /// By source, when it was last told on.
+    told: BTreeMap<IpAddr, Instant>,
+}
+
+impl Doubts {
+    fn about(&mut self, source: IpAddr, now: Instant) {
+        if !self.wanted {
+            return;
+        }
+        self.told.retain(|_, at| now.since(*at) < DOUBT_AGAIN);
+        if self.told.len() < MAX_DOUBTS && !self.told.contains_key(&source) {
+            self.told.insert(source, now);
+            self.teller.tell(Notification::AuthenticationFailure { source: source.to_canonical() });
+        }
+    }
 }
 
 impl std::fmt::Debug for Shared {
@@ -66,10 +97,18 @@ impl std::fmt::Debug for Shared {
 impl SnmpServer {
     /// An agent that listens nowhere and answers nobody.
     #[must_use]
-    pub(super) fn new(sources: Sources, figures: Arc<Figures>, asked: LastAsked, mailbox: Mailbox) -> Self {
+    pub(super) fn new(
+        sources: Sources,
+        figures: Arc<Figures>,
+        asked: LastAsked,
+        mailbox: Mailbox,
+        teller: Teller,
+    ) -> Self {
         let agent = Mutex::new(Agent::new(AgentParams::default()));
         let pending = Arc::new(Semaphore::new(MAX_PENDING));
-        Self { shared: Arc::new(Shared { agent, sources, figures, asked, mailbox, pending }), sockets: BTreeMap::new() }
+        let doubts = Mutex::new(Doubts { teller, wanted: false, told: BTreeMap::new() });
+        let shared = Shared { agent, sources, figures, asked, mailbox, pending, doubts };
+        Self { shared: Arc::new(shared), sockets: BTreeMap::new() }
     }
 
     /// Opens the sockets that a configuration wants and that are not open yet. Nothing is served on them before
@@ -89,6 +128,7 @@ impl SnmpServer {
             // The configuration's own check refuses an empty one and one too long.
             community.map_err(|error| tracing::error!(%error, "a community is not used")).ok()
         });
+        self.shared.doubts.lock().unwrap_or_else(PoisonError::into_inner).wanted = wanted.authentication_traps;
         let params = AgentParams { communities: communities.collect(), ..AgentParams::default() };
         self.shared.agent.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(params);
         self.sockets.retain(|address, task| {
@@ -149,6 +189,9 @@ async fn serve(shared: Arc<Shared>, socket: Arc<DatagramSocket>) {
             }
             Err(cause) => {
                 tracing::debug!(by = %asked.by, %cause, "a request was not answered");
+                if cause == Dropped::BadCommunity {
+                    shared.doubts.lock().unwrap_or_else(PoisonError::into_inner).about(asked.by.ip(), clock::now());
+                }
                 figures.snmp_dropped.fetch_add(1, Ordering::Relaxed);
             }
         }

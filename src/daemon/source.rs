@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 /// The file of the state directory with the newest configuration that was put into force: generation, digest, name.
 const CONFIRMED: &str = "confirmed";
+/// The file of the state directory with the digest of the configuration that ran last, signed or not.
+const RAN: &str = "ran";
 /// A number, 64 digits, a name, and blanks between them.
 const MAX_CONFIRMED: u64 = 256;
 /// The largest keyring: some hundred keys.
@@ -111,6 +113,19 @@ impl Source {
             return Ok(());
         }
         self.store.write(CONFIRMED, confirmed.to_text().as_bytes()).map_err(|error| error.to_string())
+    }
+
+    /// Remembers that this configuration runs; true if it is the one that ran last, in an earlier life or in this one.
+    pub(super) fn runs(&self, configuration: &Configuration) -> bool {
+        let digest = configuration.provenance.digest.to_string();
+        let ran = self.store.read(RAN, MAX_CONFIRMED).ok().flatten();
+        if ran.as_deref() == Some(digest.as_bytes()) {
+            return true;
+        }
+        if let Err(error) = self.store.write(RAN, digest.as_bytes()) {
+            tracing::warn!(%error, "the next start will be told as one with another configuration");
+        }
+        false
     }
 }
 

@@ -5,11 +5,13 @@ use super::event_loop::{Configured, EventLoop, Inbox, Mailbox, Outputs, mailbox}
 use super::event_table::EventTable;
 use super::executor::{Context, Executor};
 use super::figures::Figures;
+use super::group_states::GroupStates;
 use super::guardian::Keeper;
 use super::journal::{Flusher, Journal};
 use super::log::Log;
-use super::notifier::Notifier;
+use super::notifier::{Notifier, Teller, Told, telling};
 use super::options::{Exit, Options};
+use super::receivers::Receivers;
 use super::reload::{Applier, ApplyError, reloader};
 use super::running::Running;
 use super::snmp_server::{SnmpServer, Sources};
@@ -27,6 +29,7 @@ use crate::os::{clock, process, unix_socket};
 use crate::snapshot::{About, Snapshot};
 use clap::Parser;
 use rais_core::io::Input;
+use rais_core::notification::Notification;
 use rais_core::quantity::Incarnation;
 use rais_core::time::Instant;
 use rais_core::view::View;
@@ -41,7 +44,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::runtime::Builder;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time;
@@ -136,17 +139,21 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let (machine, machines) = watch::channel(Arc::new(Machine::default()));
     let asked = LastAsked::default();
     let sources = Sources { snapshots: snapshot.clone(), machines };
-    let snmp = SnmpServer::new(sources, Arc::clone(&figures), asked.clone(), mailbox.clone());
     let started = clock::now();
-    let mut applier = Applier { source, netlink: netlink.clone(), executables, snmp, started, incarnation };
+    let (notifications, teller, told) = telling();
+    let snmp = SnmpServer::new(sources, Arc::clone(&figures), asked.clone(), mailbox.clone(), teller.clone());
+    let start = if source.runs(&configuration) { Notification::WarmStart } else { Notification::ColdStart };
+    let told = (notifications, told, start);
+    let mut applier =
+        Applier { source, netlink: netlink.clone(), executables, snmp, teller: teller.clone(), started, incarnation };
     let (running, configured) = applier.start(configuration).await.map_err(|error| match error {
         ApplyError::Refused(reason) => refused(reason),
         ApplyError::Network(reason) => Failure(Exit::Network, format!("the network can not be set up:\n{reason}")),
     })?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %incarnation, "raisd starts");
 
-    let base =
-        Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox, machine, asked, started };
+    let edge = Edge { machine, asked, started, teller, told };
+    let base = Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox, edge };
     let mut wired = wire(base, applier, configured)?;
     tokio::spawn(wired.control.clone().serve_socket(control_socket));
     if let Some(port) = options.control_port.clone() {
@@ -160,8 +167,10 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     if let Some(journal) = &wired.journal {
         journal.flush();
     }
-    // It ends by itself when it has told everything; the event table's last word is that this life ended well.
-    if time::timeout(LAST_WORDS_WITHIN, &mut wired.notifier).await.is_ok() {
+    // It ends when it has told everything; the event table's last word is that this life ended well.
+    let (stop, notifier) = wired.notifier;
+    let _ = stop.send(());
+    if time::timeout(LAST_WORDS_WITHIN, notifier).await.is_ok() {
         wired.control.event_table.close();
     }
     // Whoever asks from now on is told that nobody listens, and not left waiting.
@@ -179,9 +188,16 @@ struct Base<'a> {
     netlink: Netlink,
     mailbox: Mailbox,
     inbox: Inbox,
+    edge: Edge,
+}
+
+/// What the edge sees, and where it goes.
+struct Edge {
     machine: watch::Sender<Arc<Machine>>,
     asked: LastAsked,
     started: Instant,
+    teller: Teller,
+    told: (UnboundedSender<(Instant, Notification)>, Told, Notification),
 }
 
 /// What is left to watch once everything runs.
@@ -190,19 +206,20 @@ struct Wired {
     context: Arc<Context>,
     running: watch::Receiver<Arc<Running>>,
     ended: oneshot::Receiver<io::Result<()>>,
-    notifier: JoinHandle<()>,
+    notifier: (oneshot::Sender<()>, JoinHandle<()>),
     journal: Option<Flusher>,
     guardian: Keeper,
 }
 
 /// Makes the queues, starts the event loop, and spawns every task that ends with it.
 fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wired, Failure> {
-    let Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox, machine, asked, started } =
-        base;
+    let Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox, edge } = base;
+    let Edge { machine, asked, started, teller, told } = edge;
     let (running_sender, running) = watch::channel(running);
     let ports = configured.ports.clone();
     let (actions_sender, actions) = unbounded_channel();
-    let (notifications_sender, notifications) = unbounded_channel();
+    let (notifications_sender, notifications, start) = told;
+    let (stop_notifier, stop) = oneshot::channel();
     let outputs = Outputs {
         actions: actions_sender,
         notifications: notifications_sender,
@@ -218,9 +235,10 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
         event_table: Arc::clone(&event_table),
         snapshots: snapshot.clone(),
         running: running.clone(),
-        figures: Arc::clone(&figures),
-        senders: BTreeMap::new(),
-        request_id: 0,
+        receivers: Receivers::new(Arc::clone(&figures)),
+        start,
+        group_states: GroupStates::default(),
+        stop,
     };
     let guardian = Keeper::start(running.clone(), applier.incarnation);
     let (reloader, requests) = reloader();
@@ -229,10 +247,10 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     tokio::spawn(Executor::new(Arc::clone(&context), actions).run());
     tokio::spawn(applier.run(requests, running_sender, ports, mailbox.clone()));
     let (link_events, events) = unbounded_channel();
-    tokio::spawn(links::watch(running.clone(), netlink, mailbox.clone(), link_events));
+    tokio::spawn(links::watch(running.clone(), netlink, mailbox.clone(), link_events, teller));
     tokio::spawn(Surveyor { running: running.clone(), events, asked, started, machine }.run());
     tokio::spawn(zones::run(running.clone(), snapshot, mailbox, options.state_dir.clone()));
-    let notifier = tokio::spawn(notifier.run());
+    let notifier = (stop_notifier, tokio::spawn(notifier.run()));
     let journal = options.journal.as_ref().and_then(|path| start_journal(path, options.journal_limit));
     let flusher = journal.as_ref().map(Journal::flusher);
     let ended = start_event_loop(configured, inbox, outputs, journal)?;

@@ -117,12 +117,12 @@ impl DatagramSocket {
     }
 }
 
-/// A socket that only sends, to one peer, from an address of the caller's choice.
+/// A socket that talks to one peer, from an address of the caller's choice. What others send to it, it does not hear.
 #[derive(Debug)]
-pub struct DatagramSender(Socket);
+pub struct DatagramPeer(AsyncFd<Socket>);
 
-impl DatagramSender {
-    /// Opens it. `source` `None`: the kernel chooses, once.
+impl DatagramPeer {
+    /// Opens it. `source` `None`: the kernel chooses, once. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// [`DatagramError`] with the peer's address: no route, or `source` is not this box's.
@@ -133,6 +133,8 @@ impl DatagramSender {
                 socket.bind(&SocketAddr::new(source, 0).into())?;
             }
             socket.connect(&peer.into())?;
+            // SAFETY: the `AsyncFd` owns the socket, nobody else has it, and its descriptor never changes.
+            let socket = unsafe { AsyncFd::register(socket) }?;
             Ok(Self(socket))
         };
         open().map_err(|source| DatagramError { address: peer, source })
@@ -143,7 +145,21 @@ impl DatagramSender {
     /// # Errors
     /// The kernel's, of this datagram or, as UDP has it, of one before it that the peer refused.
     pub fn send(&self, datagram: &[u8]) -> io::Result<()> {
-        self.0.send(datagram).map(drop)
+        self.0.get_ref().send(datagram).map(drop)
+    }
+
+    /// The next datagram of the peer, and how long it is. May be cancelled: nothing is lost.
+    ///
+    /// # Errors
+    /// The kernel's: what was sent was refused. The next call may succeed.
+    pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            match ready.try_io(|socket| io::Read::read(&mut socket.get_ref(), buffer)) {
+                Ok(result) => return result,
+                Err(_would_block) => {}
+            }
+        }
     }
 }
 

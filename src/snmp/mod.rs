@@ -16,6 +16,7 @@
 //!     ├ set    what may be written, and what carries it out
 //!     └ snmpv2_mib, if_mib, …, rais_mib/…   a file per module or table
 //! notify       events as notifications                                                (RFC 3416 §4.2.6)
+//! └ delivery   to one receiver: traps, informs, repetitions, answers                 (RFC 3413 §3.2)
 //! ```
 
 mod access;
@@ -23,6 +24,7 @@ mod agent;
 mod ber;
 mod community;
 mod counters;
+pub mod delivery;
 mod entity_mib;
 mod framework_mib;
 mod host_resources_mib;

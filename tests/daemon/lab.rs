@@ -279,6 +279,7 @@ file = "secrets/community"
 [[snmp.receiver]]
 address = "10.99.0.254:162"
 community_file = "secrets/community"
+throttle = "0ms"
 "#,
             100 + n
         )

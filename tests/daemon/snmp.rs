@@ -11,12 +11,30 @@ pub(super) struct Receiver(Arc<Mutex<Vec<(u64, String)>>>);
 impl Receiver {
     /// Listens in a namespace until the process ends.
     pub(super) fn start(namespace: &str, listen: &'static str) -> Self {
+        Self::listen(namespace, listen, false)
+    }
+
+    /// Listens, and answers informs.
+    pub(super) fn answering(namespace: &str, listen: &'static str) -> Self {
+        Self::listen(namespace, listen, true)
+    }
+
+    fn listen(namespace: &str, listen: &'static str, answer: bool) -> Self {
         let socket = in_namespace(namespace, move || UdpSocket::bind(listen).unwrap());
         let traps = Arc::<Mutex<Vec<(u64, String)>>>::default();
         let noted = Arc::clone(&traps);
         std::thread::spawn(move || {
             let mut buffer = [0; 2000];
-            while let Ok((_, source)) = socket.recv_from(&mut buffer) {
+            while let Ok((length, source)) = socket.recv_from(&mut buffer) {
+                if answer {
+                    // The answer to an inform is the inform with another tag (RFC 3416 §4.2.7): the PDU is behind the
+                    // version and the community.
+                    let community = usize::from(buffer[1] > 0x80) * usize::from(buffer[1] & 0x7f) + 2 + 3;
+                    let pdu = community + 2 + usize::from(buffer[community + 1]);
+                    assert_eq!(buffer[pdu], 0xa6, "an inform");
+                    buffer[pdu] = 0xa2;
+                    socket.send_to(&buffer[..length], source).unwrap();
+                }
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
                 noted.lock().unwrap().push((u64::try_from(now.as_millis()).unwrap(), source.ip().to_string()));
             }

@@ -14,6 +14,7 @@
 mod bench;
 mod ber;
 mod community;
+mod delivery;
 mod get;
 mod get_bulk;
 mod get_next;
@@ -27,6 +28,7 @@ mod smi;
 mod speed;
 mod standard;
 mod tools;
+mod trap_receiver;
 mod traps;
 mod v3_manager;
 mod v3_messages;

@@ -4,12 +4,15 @@ use super::{Entries, Files};
 use crate::config::fault::{Checked, Collector, Placed};
 use crate::config::model::{CommunityAccess, Receiver, Snmp};
 use crate::config::network_values::{listen_address, peer_address, prefix};
-use crate::config::reader::{List, Table};
+use crate::config::reader::{List, Table, nearest};
 use crate::config::secret::Community;
-use crate::config::values::bundle_path;
+use crate::config::values::{Parsed, boolean, bundle_path, duration, integer, quote, text, word};
 use rais_core::address::Prefix;
+use rais_core::notification::{Notification, Severity};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+use toml::de::DeValue;
 
 /// Most sockets of the agent.
 const MAX_LISTEN: usize = 16;
@@ -22,11 +25,26 @@ const MAX_RECEIVERS: usize = 16;
 /// RFC 3430's and everybody's.
 const SNMP_PORT: u16 = 161;
 
+/// A receiver nearer than that is on the same box; one farther away is none.
+const MIN_TIMEOUT: Duration = Duration::from_millis(100);
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+/// More would keep an inform under way for hours.
+const MAX_RETRIES: u32 = 100;
+/// What is older is history, not news.
+const MAX_THROTTLE: Duration = Duration::from_secs(3600);
+/// The words for severities.
+const SEVERITIES: &[(&str, Severity)] = &[
+    (Severity::Info.as_str(), Severity::Info),
+    (Severity::Warning.as_str(), Severity::Warning),
+    (Severity::Critical.as_str(), Severity::Critical),
+];
+
 /// `[snmp]` as the file has it; without it there is no agent.
 pub(super) struct SnmpEntry {
     listen: Checked<List<SocketAddr>>,
     communities: Entries<CommunityEntry>,
     receivers: Entries<ReceiverEntry>,
+    authentication_traps: Checked<bool>,
 }
 
 /// `[[snmp.community]]` as the file has it.
@@ -39,6 +57,12 @@ struct CommunityEntry {
 struct ReceiverEntry {
     address: Checked<Placed<SocketAddr>>,
     community_file: Checked<Placed<String>>,
+    inform: Checked<bool>,
+    timeout: Checked<Duration>,
+    retries: Checked<u32>,
+    severity: Checked<Severity>,
+    only: List<&'static str>,
+    throttle: Checked<Duration>,
 }
 
 impl SnmpEntry {
@@ -49,6 +73,7 @@ impl SnmpEntry {
                 listen: Ok(none()),
                 communities: Entries { all: Vec::new(), complete: Ok(()) },
                 receivers: Entries { all: Vec::new(), complete: Ok(()) },
+                authentication_traps: Ok(true),
             };
         };
         let listen = table.list("listen", MAX_LISTEN, listen_address).map(|(list, _)| list);
@@ -56,6 +81,7 @@ impl SnmpEntry {
             listen: Ok(listen.unwrap_or_else(default_listen)),
             communities: Entries::read(&mut table, "community", MAX_COMMUNITIES, CommunityEntry::read),
             receivers: Entries::read(&mut table, "receiver", MAX_RECEIVERS, ReceiverEntry::read),
+            authentication_traps: table.defaulted("authentication_traps", true, boolean),
         };
         table.finish();
         entry
@@ -67,6 +93,18 @@ impl SnmpEntry {
         let receivers = self.receivers.all.iter().filter_map(|receiver| receiver.community_file.as_ref().ok());
         communities.chain(receivers).map(|path| &path.value)
     }
+}
+
+/// The name of a notification.
+fn notification_name(value: &DeValue) -> Parsed<&'static str> {
+    let find = |text: &str| {
+        let found = Notification::NAMES.iter().find(|name| **name == text);
+        found.copied().ok_or_else(|| match nearest(text, Notification::NAMES.iter().copied()) {
+            Some(guess) => format!("there is no notification {}; did you mean `{guess}`?", quote(text)),
+            None => format!("there is no notification {}; `mib/RAIS-MIB.txt` has them all", quote(text)),
+        })
+    };
+    text(find)(value)
 }
 
 fn default_listen() -> List<SocketAddr> {
@@ -92,6 +130,12 @@ impl ReceiverEntry {
         let entry = Self {
             address: table.required("address", peer_address),
             community_file: table.required("community_file", bundle_path),
+            inform: table.defaulted("inform", false, boolean),
+            timeout: table.defaulted("timeout", Duration::from_secs(2), duration(MIN_TIMEOUT..=MAX_TIMEOUT)),
+            retries: table.defaulted("retries", 5, integer(0..=MAX_RETRIES, "")),
+            severity: table.defaulted("severity", Severity::Info, word(SEVERITIES)),
+            only: table.list_or_empty("only", Notification::NAMES.len(), notification_name),
+            throttle: table.defaulted("throttle", Duration::from_secs(1), duration(Duration::ZERO..=MAX_THROTTLE)),
         };
         table.finish();
         entry
@@ -112,7 +156,8 @@ pub(super) fn build(entry: &SnmpEntry, files: &Files, faults: &Collector) -> Che
     entry.communities.complete?;
     entry.receivers.complete?;
     unique?;
-    Ok(Snmp { listen: listen?, communities: communities?, receivers: receivers? })
+    let authentication_traps = entry.authentication_traps?;
+    Ok(Snmp { listen: listen?, communities: communities?, receivers: receivers?, authentication_traps })
 }
 
 fn build_community(entry: &CommunityEntry, files: &Files) -> Checked<CommunityAccess> {
@@ -122,7 +167,16 @@ fn build_community(entry: &CommunityEntry, files: &Files) -> Checked<CommunityAc
 
 fn build_receiver(entry: &ReceiverEntry, files: &Files) -> Checked<Receiver> {
     let community = entry.community_file.clone().and_then(|path| files.secret(&path, Community::from_text));
-    Ok(Receiver { address: entry.address.clone()?.value, community: community? })
+    Ok(Receiver {
+        address: entry.address.clone()?.value,
+        community: community?,
+        inform: entry.inform?,
+        timeout: entry.timeout?,
+        retries: entry.retries?,
+        severity: entry.severity?,
+        only: entry.only.clone().values()?,
+        throttle: entry.throttle?,
+    })
 }
 
 /// The same community twice would leave open whose sources count.

@@ -322,6 +322,32 @@ words!(Reason {
 });
 
 impl Notification {
+    /// Every name that [`name`](Self::name) may give.
+    pub const NAMES: &[&str] = &[
+        "Acquire",
+        "AcquireFailed",
+        "Release",
+        "ReleaseFailed",
+        "TestFailed",
+        "TestRecovered",
+        "CannotAssign",
+        "LeaderChange",
+        "HostStateChange",
+        "OrphanExpired",
+        "GroupStateChange",
+        "AddressConflict",
+        "ConfigApplied",
+        "ConfigRejected",
+        "PartitionChange",
+        "ConfigDiffers",
+        "ConfigAgrees",
+        "ColdStart",
+        "WarmStart",
+        "LinkUp",
+        "LinkDown",
+        "AuthenticationFailure",
+    ];
+
     /// Its name in the MIB, the log and the event table.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -1,0 +1,186 @@
+//! The receivers of notifications: a task and a socket for each, so that a dead one delays no other.
+//!
+//! What is sent, repeated and given up is [`crate::snmp::delivery`]'s to decide. The sockets are bound to the box's own
+//! address on the way to the receiver, never to a service address: that may be another box's a second later.
+
+use super::figures::Figures;
+use super::running::Running;
+use crate::config::model::Receiver;
+use crate::os::clock;
+use crate::os::datagram::DatagramPeer;
+use crate::snmp::delivery::{Delivery, DeliveryCounters, DeliveryParams, Notice, Security};
+use crate::snmp::notify::Kind;
+use rais_core::notification::Notification;
+use rais_core::time::Instant;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver as Inbox, Sender, channel};
+use tokio::task::AbortHandle;
+use tokio::time;
+
+/// Notifications on their way to a task, which takes them at once: a burst of a thousand addresses, and more.
+const INBOX: usize = 16_384;
+/// An answer of a receiver is short; what is cut is no answer.
+const MAX_ANSWER: usize = 2048;
+/// Before a socket that could not be opened is tried again.
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
+
+/// Everybody who is told.
+#[derive(Debug)]
+pub(super) struct Receivers {
+    figures: Arc<Figures>,
+    tasks: Vec<Task>,
+}
+
+#[derive(Debug)]
+struct Task {
+    receiver: Receiver,
+    source: Option<IpAddr>,
+    inbox: Sender<(Arc<Notice>, Instant)>,
+    task: AbortHandle,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Receivers {
+    /// Nobody.
+    #[must_use]
+    pub(super) const fn new(figures: Arc<Figures>) -> Self {
+        Self { figures, tasks: Vec::new() }
+    }
+
+    /// Exactly those of the configuration. One that stays as it is keeps what waits for it.
+    pub(super) fn reconfigure(&mut self, running: &Running) {
+        let wanted = &running.configuration.snmp.receivers;
+        let mut before = std::mem::take(&mut self.tasks);
+        for receiver in wanted {
+            let source = running.source_for(receiver.address.ip());
+            let kept = before.iter().position(|task| task.receiver == *receiver && task.source == source);
+            self.tasks.push(match kept {
+                Some(kept) => before.swap_remove(kept),
+                None => Task::start(receiver.clone(), source, Arc::clone(&self.figures)),
+            });
+        }
+    }
+
+    /// Tells everybody who wants to know of this.
+    pub(super) fn tell(&self, notification: &Notification, notice: &Arc<Notice>, at: Instant) {
+        for task in self.tasks.iter().filter(|task| wants(&task.receiver, notification)) {
+            if let Err(TrySendError::Full(_)) = task.inbox.try_send((Arc::clone(notice), at)) {
+                self.figures.traps_dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits until every task has taken what it was told.
+    pub(super) async fn flush(&self) {
+        for task in &self.tasks {
+            while task.inbox.capacity() < INBOX && !task.task.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// Who is told of an alarm is told of its end too.
+fn wants(receiver: &Receiver, notification: &Notification) -> bool {
+    let matters = notification.ends().max(Some(notification.severity())) >= Some(receiver.severity);
+    matters && (receiver.only.is_empty() || receiver.only.contains(&notification.name()))
+}
+
+impl Task {
+    fn start(receiver: Receiver, source: Option<IpAddr>, figures: Arc<Figures>) -> Self {
+        let (inbox, notices) = channel(INBOX);
+        let params = DeliveryParams {
+            kind: if receiver.inform { Kind::Inform } else { Kind::Trap },
+            security: Security::Community(receiver.community.as_bytes().to_vec()),
+            timeout: receiver.timeout,
+            retries: receiver.retries,
+            throttle: receiver.throttle,
+        };
+        // Another one in each life: the microseconds since the system started.
+        let delivery = Delivery::new(params, (clock::now().as_micros() >> 6) as i32);
+        let work = Work { address: receiver.address, source, delivery, counted: DeliveryCounters::default(), figures };
+        let task = tokio::spawn(work.run(notices)).abort_handle();
+        Self { receiver, source, inbox, task }
+    }
+}
+
+/// A receiver's task.
+struct Work {
+    address: std::net::SocketAddr,
+    source: Option<IpAddr>,
+    delivery: Delivery,
+    counted: DeliveryCounters,
+    figures: Arc<Figures>,
+}
+
+impl Work {
+    async fn run(mut self, mut notices: Inbox<(Arc<Notice>, Instant)>) {
+        loop {
+            match DatagramPeer::open(self.source, self.address) {
+                Ok(socket) => return self.serve(&socket, &mut notices).await,
+                Err(error) => {
+                    tracing::warn!(receiver = %self.address, %error, "a receiver of notifications can not be reached; trying on");
+                    // What happens meanwhile waits here.
+                    time::sleep(REOPEN_AFTER).await;
+                }
+            }
+        }
+    }
+
+    async fn serve(&mut self, socket: &DatagramPeer, notices: &mut Inbox<(Arc<Notice>, Instant)>) {
+        let mut buffer = vec![0; MAX_ANSWER];
+        loop {
+            let due = self.delivery.due().map(|due| due.since(clock::now()));
+            tokio::select! {
+                notice = notices.recv() => {
+                    let Some((notice, at)) = notice else { return };
+                    self.delivery.offer(notice, clock::now());
+                    self.send(socket, Some(at));
+                }
+                received = socket.receive(&mut buffer) => {
+                    // An error is of something sent before: the receiver is not listening.
+                    if let Ok(length) = received {
+                        let answer = buffer.get(..length).unwrap_or_default();
+                        if let Err(stray) = self.delivery.receive(answer, clock::now()) {
+                            tracing::debug!(receiver = %self.address, %stray, "dropped a datagram");
+                        }
+                    }
+                    self.send(socket, None);
+                }
+                () = time::sleep(due.unwrap_or(Duration::MAX)), if due.is_some() => self.send(socket, None),
+            }
+        }
+    }
+
+    /// Sends what is to be sent; `at`: when what was offered last happened.
+    fn send(&mut self, socket: &DatagramPeer, mut at: Option<Instant>) {
+        while let Some(datagram) = self.delivery.poll(clock::now()) {
+            // A receiver that was not listening a moment ago shows as an error now, and this datagram was not sent.
+            let sent = socket.send(&datagram).or_else(|_| socket.send(&datagram));
+            if let Err(error) = sent {
+                self.figures.traps_dropped.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(receiver = %self.address, %error, "a notification was not sent");
+            }
+            if let Some(at) = at.take() {
+                let micros = u64::try_from(clock::now().since(at).as_micros()).unwrap_or(u64::MAX);
+                self.figures.worst_notification_us.fetch_max(micros, Ordering::Relaxed);
+            }
+        }
+        let (now, before) = (*self.delivery.counters(), self.counted);
+        let figures = &self.figures;
+        figures.traps_sent.fetch_add(now.sent - before.sent, Ordering::Relaxed);
+        figures.informs_acknowledged.fetch_add(now.acknowledged - before.acknowledged, Ordering::Relaxed);
+        let lost = (now.given_up + now.dropped + now.refused) - (before.given_up + before.dropped + before.refused);
+        figures.traps_dropped.fetch_add(lost, Ordering::Relaxed);
+        self.counted = now;
+    }
+}
