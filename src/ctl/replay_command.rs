@@ -5,7 +5,7 @@
 
 use crate::journal::{Difference, Ending, ReplayError, Replayed, Seen, replay};
 use clap::Args;
-use rais_core::info_message::{Body, Info, Message, Order};
+use rais_core::info_message::{Body, Info, Message, Order, Orders};
 use rais_core::io::{Action, Input};
 use rais_core::params::BoxParams;
 use rais_core::time::Duration;
@@ -177,15 +177,16 @@ fn words_of_result(result: &Result<(), String>) -> String {
 }
 
 fn words_of_message(message: &Message) -> String {
-    let order = |word: &str, Order { destination, address, pass, reason }: &Order| {
-        format!("{word} {address} by {destination}, pass {pass}, {reason}")
+    let orders = |word: &str, Orders { pass, orders }: &Orders| {
+        let words = |order: &Order| format!("{} by {}, {}", order.address, order.destination, order.reason);
+        format!("{word}, pass {pass}: {}", orders.iter().map(words).collect::<Vec<_>>().join("; "))
     };
     let body = match &message.body {
         Body::Info(info) => words_of_info(info),
-        Body::Acquire(to) => order("acquire", to),
-        Body::Release(to) => order("release", to),
+        Body::Acquire(to) => orders("acquire", to),
+        Body::Release(to) => orders("release", to),
         Body::Leave => String::from("leave"),
-        Body::Ask(whom) => format!("ask for {whom}"),
+        Body::Ask(ask) => format!("ask {}, known version {}", ask.host, ask.known),
     };
     format!("#{}.{} {body}", message.incarnation, message.sequence)
 }

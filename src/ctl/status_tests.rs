@@ -41,6 +41,7 @@ fn host(id: &str, name: &str, state: HostState, load: u32, served: u32, heard_ms
         incarnation: Incarnation(3),
         transitions: 1,
         last_change: ago(60_000),
+        contact: Default::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use super::number;
 use super::reader::Reader;
 use rais_core::address::{HostName, IdAddress, ServiceAddress};
 use rais_core::counters::DropCause;
-use rais_core::info_message::{Body, Claim, EntryPart, Heard, Info, Message, Order, Row, Status};
+use rais_core::info_message::{Ask, Body, Claim, EntryPart, Heard, Info, Message, Order, Orders, Row, Status};
 use rais_core::notification::Reason;
 use rais_core::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence};
 
@@ -24,10 +24,10 @@ fn known(message_type: u8, reader: &mut Reader<'_>) -> Option<Message> {
     let sections = Sections::read(reader)?;
     let body = match message_type {
         number::INFO => Body::Info(info(&sections, sender)?),
-        number::ACQUIRE => Body::Acquire(order(sections.order?)?),
-        number::RELEASE => Body::Release(order(sections.order?)?),
+        number::ACQUIRE => Body::Acquire(orders(sections.orders?)?),
+        number::RELEASE => Body::Release(orders(sections.orders?)?),
         number::LEAVE => Body::Leave,
-        number::ASK => Body::Ask(IdAddress(sections.ask?.address()?)),
+        number::ASK => Body::Ask(ask(sections.ask?)?),
         _ => return None,
     };
     Some(Message { sender, incarnation, sequence, body })
@@ -39,7 +39,7 @@ struct Sections<'a> {
     status: Option<Reader<'a>>,
     part: Option<Reader<'a>>,
     heard: Option<Reader<'a>>,
-    order: Option<Reader<'a>>,
+    orders: Option<Reader<'a>>,
     ask: Option<Reader<'a>>,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Sections<'a> {
                 number::SECTION_STATUS => &mut found.status,
                 number::SECTION_PART => &mut found.part,
                 number::SECTION_HEARD => &mut found.heard,
-                number::SECTION_ORDER => &mut found.order,
+                number::SECTION_ORDERS => &mut found.orders,
                 number::SECTION_ASK => &mut found.ask,
                 _newer => continue,
             };
@@ -196,17 +196,29 @@ fn heard(kind: u8, mut value: Reader<'_>) -> Option<Record<Heard>> {
             incarnation: Incarnation(value.u64()?),
             sequence: Sequence(value.u64()?),
             age: value.age()?,
+            loss: value.u16()?,
         }),
         _ => Record::Newer,
     })
 }
 
-fn order(mut section: Reader<'_>) -> Option<Order> {
-    Some(Order {
-        destination: IdAddress(section.address()?),
-        address: ServiceAddress(section.address()?),
-        pass: PassNumber(section.u64()?),
-        reason: reason(section.u8()?),
+fn ask(mut section: Reader<'_>) -> Option<Ask> {
+    Some(Ask { host: IdAddress(section.address()?), known: EntryVersion(section.u64()?) })
+}
+
+fn orders(mut section: Reader<'_>) -> Option<Orders> {
+    let pass = PassNumber(section.u64()?);
+    Some(Orders { pass, orders: records(section, order)? })
+}
+
+fn order(kind: u8, mut value: Reader<'_>) -> Option<Record<Order>> {
+    Some(match bare(kind) {
+        number::ROW_ORDER => Record::Known(Order {
+            destination: IdAddress(value.bare_address(first_is_v6(kind))?),
+            address: ServiceAddress(value.bare_address(second_is_v6(kind))?),
+            reason: reason(value.u8()?),
+        }),
+        _ => Record::Newer,
     })
 }
 

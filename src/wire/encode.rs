@@ -2,7 +2,7 @@
 
 use super::{KeyId, MAGIC, MAJOR, MAX_DATAGRAM, MINOR, number};
 use rais_core::address::GroupName;
-use rais_core::info_message::{Body, Claim, EntryPart, Heard, Info, Message, Order, Row, Status};
+use rais_core::info_message::{Ask, Body, Claim, EntryPart, Heard, Info, Message, Order, Orders, Row, Status};
 use rais_core::notification::Reason;
 use rais_core::quantity::EntryVersion;
 use std::net::IpAddr;
@@ -41,9 +41,9 @@ pub(super) fn message(message: &Message, group: &GroupName, key: KeyId, out: &mu
     out.extend_from_slice(&message.sequence.0.to_be_bytes());
     match &message.body {
         Body::Info(body) => info(body, message.sender.0, out)?,
-        Body::Acquire(body) | Body::Release(body) => section(number::SECTION_ORDER, out, |out| order(body, out))?,
+        Body::Acquire(body) | Body::Release(body) => section(number::SECTION_ORDERS, out, |out| orders(body, out))?,
         Body::Leave => {}
-        Body::Ask(whom) => section(number::SECTION_ASK, out, |out| address(whom.0, out))?,
+        Body::Ask(body) => section(number::SECTION_ASK, out, |out| ask(body, out))?,
     }
     Ok(())
 }
@@ -123,14 +123,26 @@ fn heard(heard: &Heard, out: &mut Vec<u8>) {
         out.extend_from_slice(&heard.incarnation.0.to_be_bytes());
         out.extend_from_slice(&heard.sequence.0.to_be_bytes());
         age(heard.age, out);
+        out.extend_from_slice(&heard.loss.to_be_bytes());
     });
 }
 
+fn ask(ask: &Ask, out: &mut Vec<u8>) {
+    address(ask.host.0, out);
+    out.extend_from_slice(&ask.known.0.to_be_bytes());
+}
+
+fn orders(orders: &Orders, out: &mut Vec<u8>) {
+    out.extend_from_slice(&orders.pass.0.to_be_bytes());
+    orders.orders.iter().for_each(|of| order(of, out));
+}
+
 fn order(order: &Order, out: &mut Vec<u8>) {
-    address(order.destination.0, out);
-    address(order.address.0, out);
-    out.extend_from_slice(&order.pass.0.to_be_bytes());
-    out.push(reason(order.reason));
+    record(number::ROW_ORDER | first(order.destination.0) | second(order.address.0), out, |out| {
+        bare_address(order.destination.0, out);
+        bare_address(order.address.0, out);
+        out.push(reason(order.reason));
+    });
 }
 
 const fn reason(reason: Reason) -> u8 {

@@ -36,8 +36,8 @@
 //! | 1 Status | Info, always | flags (1): 0x01 ok, 0x02 quiesced, 0x04 draining, 0x08 settled, 0x10 spare, and without 0x01 why not: 0x20 no carrier, 0x40 the partition policy, neither: a test; load (4); capacity (4); generation (8); digest (8); entry version (8); `n` (1), the box's name (`n`, 1 to 32) |
 //! | 2 Entry part | Info, when the beat carries one | index (2); count (2); `c` (1): bits 0 to 3 the number of addresses that follow, 0x80 the sender's id comes before them; control addresses (that many *addresses*); then rows, as records |
 //! | 3 Heard | Info, when there is something | records |
-//! | 4 Order | Acquire, Release | destination (*address*); service address (*address*); pass (8); reason (1) |
-//! | 5 Ask | Ask | the box asked (*address*) |
+//! | 4 Orders | Acquire, Release | pass (8); then records |
+//! | 5 Ask | Ask | the box asked (*address*); the version of its entry that the asker has (8), 0: none |
 //!
 //! A record is *kind* (1), *length* (1), and *length* octets of value. Bit 0x80 of the kind: the first address is IPv6;
 //! 0x40: the second one is. An age is 6 octets, in microseconds; the highest value also means "longer".
@@ -47,7 +47,8 @@
 //! | 1 Preferred | Entry part | service address (4, 16) |
 //! | 2 Claim | Entry part | state (1): 1 acquiring, 2 online, 3 releasing; service address (4, 16) |
 //! | 3 Orphan | Entry part | service address (4, 16); preferred box (4, 16); age (6) |
-//! | 4 Heard | Heard | box (4, 16); incarnation (8); sequence (8); age (6) |
+//! | 4 Heard | Heard | box (4, 16); incarnation (8); sequence (8); age (6); loss per mille (2) |
+//! | 5 Order | Orders | destination (4, 16); service address (4, 16); reason (1) |
 //!
 //! Reasons: 1 unserved, 2 failback, 3 test, 4 operator, 5 duplicate, 6 expired, 7 stop, 8 overslept, 9 load,
 //! 10 configuration, 11 lost, 12 carrier, 13 partition; 0 and every other number: unknown.
@@ -106,13 +107,14 @@ mod number {
     pub(super) const SECTION_STATUS: u8 = 1;
     pub(super) const SECTION_PART: u8 = 2;
     pub(super) const SECTION_HEARD: u8 = 3;
-    pub(super) const SECTION_ORDER: u8 = 4;
+    pub(super) const SECTION_ORDERS: u8 = 4;
     pub(super) const SECTION_ASK: u8 = 5;
 
     pub(super) const ROW_PREFERRED: u8 = 1;
     pub(super) const ROW_CLAIM: u8 = 2;
     pub(super) const ROW_ORPHAN: u8 = 3;
     pub(super) const ROW_HEARD: u8 = 4;
+    pub(super) const ROW_ORDER: u8 = 5;
     /// In a record's kind: its first address is IPv6.
     pub(super) const FIRST_IS_V6: u8 = 0x80;
     /// In a record's kind: its second address is IPv6.

@@ -5,7 +5,7 @@
 
 use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, ServiceAddress};
 use rais_core::counters::{Counters, DropCause};
-use rais_core::info_message::{Body, Claim, EntryPart, Heard, Info, Message, Order, Row, Status};
+use rais_core::info_message::{Body, Claim, EntryPart, Heard, Info, Message, Order, Orders, Row, Status};
 use rais_core::io::{Action, Input};
 use rais_core::node::Node;
 use rais_core::notification::{Notification, Reason};
@@ -238,6 +238,7 @@ impl Bench {
             incarnation: Incarnation(1),
             sequence: self.last_sequence,
             age: Duration::ZERO,
+            loss: 0,
         };
         let now = self.now;
         let peer = self.peer(number);
@@ -247,10 +248,10 @@ impl Bench {
     }
 
     /// A peer gives an order.
-    pub(crate) fn order(&mut self, from: u8, to: u8, wish: fn(Order) -> Body, number: u8) -> Message {
+    pub(crate) fn order(&mut self, from: u8, to: u8, wish: fn(Orders) -> Body, number: u8) -> Message {
         let pass = PassNumber(1);
-        let order = Order { destination: id(to), address: address(number), pass, reason: Reason::Unserved };
-        let message = self.peer(from).message(wish(order));
+        let order = Order { destination: id(to), address: address(number), reason: Reason::Unserved };
+        let message = self.peer(from).message(wish(Orders { pass, orders: vec![order] }));
         self.hear(message.clone());
         message
     }
@@ -363,17 +364,17 @@ pub(crate) fn infos(actions: &[Action]) -> Vec<&Info> {
 
 /// Whom the leader ordered to acquire what, repetitions left out.
 pub(crate) fn ordered_to_acquire(actions: &[Action]) -> Vec<(IdAddress, ServiceAddress)> {
-    orders(actions, |body| if let Body::Acquire(order) = body { Some(*order) } else { None })
+    orders(actions, |body| if let Body::Acquire(orders) = body { Some(orders) } else { None })
 }
 
 /// Whom the leader ordered to release what, repetitions left out.
 pub(crate) fn ordered_to_release(actions: &[Action]) -> Vec<(IdAddress, ServiceAddress)> {
-    orders(actions, |body| if let Body::Release(order) = body { Some(*order) } else { None })
+    orders(actions, |body| if let Body::Release(orders) = body { Some(orders) } else { None })
 }
 
-fn orders(actions: &[Action], order: fn(&Body) -> Option<Order>) -> Vec<(IdAddress, ServiceAddress)> {
+fn orders(actions: &[Action], of: fn(&Body) -> Option<&Orders>) -> Vec<(IdAddress, ServiceAddress)> {
     let mut orders = Vec::new();
-    for order in sent(actions).into_iter().filter_map(|message| order(&message.body)) {
+    for order in sent(actions).into_iter().filter_map(|message| of(&message.body)).flat_map(|orders| &orders.orders) {
         if !orders.contains(&(order.destination, order.address)) {
             orders.push((order.destination, order.address));
         }

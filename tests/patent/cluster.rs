@@ -140,12 +140,18 @@ impl Cluster {
 
     /// The orders given since this was last asked: (acquire, or else release; whom; what).
     pub(crate) fn orders(&mut self) -> BTreeSet<(bool, String, ServiceAddress)> {
-        let order = |message: Message| match message.body {
-            Body::Acquire(order) => Some((true, order.destination.to_string(), order.address)),
-            Body::Release(order) => Some((false, order.destination.to_string(), order.address)),
+        let orders = |message: Message| match message.body {
+            Body::Acquire(orders) => Some((true, orders.orders)),
+            Body::Release(orders) => Some((false, orders.orders)),
             Body::Info(_) | Body::Leave | Body::Ask(_) => None,
         };
-        std::mem::take(&mut self.messages).into_iter().filter_map(order).collect()
+        std::mem::take(&mut self.messages)
+            .into_iter()
+            .filter_map(orders)
+            .flat_map(|(acquire, orders)| {
+                orders.into_iter().map(move |order| (acquire, order.destination.to_string(), order.address))
+            })
+            .collect()
     }
 
     /// Until a death is found out and its consequences are drawn.

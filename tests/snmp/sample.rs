@@ -213,6 +213,7 @@ fn host(id: IdAddress, number: u8, state: HostState) -> HostView {
         incarnation: Incarnation(41),
         transitions: 2,
         last_change: at(100),
+        contact: Default::default(),
     }
 }
 

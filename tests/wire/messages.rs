@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use rais_core::address::{HostName, IdAddress, ServiceAddress};
-use rais_core::info_message::{Body, Claim, EntryPart, Heard, Info, Message, Order, Row, Status};
+use rais_core::info_message::{Ask, Body, Claim, EntryPart, Heard, Info, Message, Order, Orders, Row, Status};
 use rais_core::notification::Reason;
 use rais_core::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence};
 use std::net::IpAddr;
@@ -67,8 +67,15 @@ pub(crate) fn full_info() -> Message {
                     incarnation: Incarnation(1),
                     sequence: Sequence(99),
                     age: Duration::from_micros(100_001),
+                    loss: 15,
                 },
-                Heard { id: id("fd00:9::2"), incarnation: Incarnation(2), sequence: Sequence(0), age: Duration::ZERO },
+                Heard {
+                    id: id("fd00:9::2"),
+                    incarnation: Incarnation(2),
+                    sequence: Sequence(0),
+                    age: Duration::ZERO,
+                    loss: 0,
+                },
             ],
         }),
     }
@@ -84,8 +91,10 @@ pub(crate) fn short_info() -> Message {
     message
 }
 
-fn order(reason: Reason) -> Order {
-    Order { destination: id("10.9.1.2"), address: service("fd00:9::101"), pass: PassNumber(41), reason }
+fn orders(reason: Reason) -> Orders {
+    let order = |destination, address| Order { destination: id(destination), address: service(address), reason };
+    let orders = vec![order("10.9.1.2", "fd00:9::101"), order("fd00:9::2", "10.9.0.102")];
+    Orders { pass: PassNumber(41), orders }
 }
 
 pub(crate) fn with_body(body: Body) -> Message {
@@ -97,10 +106,10 @@ pub(crate) fn one_of_each() -> Vec<(&'static str, Message)> {
     vec![
         ("info-full", full_info()),
         ("info-short", short_info()),
-        ("acquire", with_body(Body::Acquire(order(Reason::Unserved)))),
-        ("release", with_body(Body::Release(order(Reason::Configuration)))),
+        ("acquire", with_body(Body::Acquire(orders(Reason::Unserved)))),
+        ("release", with_body(Body::Release(orders(Reason::Configuration)))),
         ("leave", with_body(Body::Leave)),
-        ("ask", with_body(Body::Ask(id("10.9.1.2")))),
+        ("ask", with_body(Body::Ask(Ask { host: id("10.9.1.2"), known: EntryVersion(6) }))),
     ]
 }
 
@@ -130,11 +139,12 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
 }
 
 pub(crate) fn heard() -> impl Strategy<Value = Heard> {
-    (ip(), any::<u64>(), any::<u64>(), age()).prop_map(|(id, incarnation, sequence, age)| Heard {
+    (ip(), any::<u64>(), any::<u64>(), age(), any::<u16>()).prop_map(|(id, incarnation, sequence, age, loss)| Heard {
         id: IdAddress(id),
         incarnation: Incarnation(incarnation),
         sequence: Sequence(sequence),
         age,
+        loss,
     })
 }
 
@@ -185,13 +195,16 @@ const REASONS: [Reason; 14] = [
     Reason::Unknown,
 ];
 
-fn any_order() -> impl Strategy<Value = Order> {
-    (ip(), ip(), any::<u64>(), proptest::sample::select(&REASONS[..])).prop_map(|(d, a, pass, reason)| Order {
+pub(crate) fn any_order() -> impl Strategy<Value = Order> {
+    (ip(), ip(), proptest::sample::select(&REASONS[..])).prop_map(|(d, a, reason)| Order {
         destination: IdAddress(d),
         address: ServiceAddress(a),
-        pass: PassNumber(pass),
         reason,
     })
+}
+
+fn any_orders() -> impl Strategy<Value = Orders> {
+    (any::<u64>(), vec(any_order(), 0..30)).prop_map(|(pass, orders)| Orders { pass: PassNumber(pass), orders })
 }
 
 fn info(sender: IpAddr) -> impl Strategy<Value = Info> {
@@ -204,10 +217,12 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     ip().prop_flat_map(|sender| {
         let body = prop_oneof![
             4 => info(sender).prop_map(Body::Info),
-            1 => any_order().prop_map(Body::Acquire),
-            1 => any_order().prop_map(Body::Release),
+            1 => any_orders().prop_map(Body::Acquire),
+            1 => any_orders().prop_map(Body::Release),
             1 => Just(Body::Leave),
-            1 => ip().prop_map(|a| Body::Ask(IdAddress(a))),
+            1 => (ip(), any::<u64>()).prop_map(|(a, known)| {
+                Body::Ask(Ask { host: IdAddress(a), known: EntryVersion(known) })
+            }),
         ];
         (any::<u64>(), any::<u64>(), body).prop_map(move |(incarnation, sequence, body)| Message {
             sender: IdAddress(sender),

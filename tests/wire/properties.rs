@@ -1,14 +1,14 @@
 //! What holds for every message and every datagram.
 
-use crate::messages::{heard, message, row, status, with_body};
+use crate::messages::{any_order, heard, message, row, status, with_body};
 use crate::{codec, codec_with, signed, unsigned};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use rais::wire::{EncodeError, MAX_DATAGRAM};
 use rais_core::address::{HostName, IdAddress};
-use rais_core::info_message::{Body, EntryPart, Info, Message, Row, Status};
-use rais_core::quantity::{EntryVersion, Generation};
+use rais_core::info_message::{Body, EntryPart, Info, Message, Orders, Row, Status};
+use rais_core::quantity::{EntryVersion, Generation, PassNumber};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -114,10 +114,23 @@ proptest! {
     }
 
     #[test]
-    fn second_hand_knowledge_of_a_box_takes_at_most_40_octets(one in heard(), other in heard()) {
+    fn an_order_takes_no_more_octets_than_the_core_packs_by(order in any_order()) {
+        let orders = |orders| octets_of(&with_body(Body::Acquire(Orders { pass: PassNumber(1), orders })));
+        prop_assert!(orders(vec![order, order]) - orders(vec![order]) <= order.octets(), "{order:?}");
+    }
+
+    /// What the core leaves free when it packs orders.
+    #[test]
+    fn everything_but_the_orders_takes_at_most_120_octets(orders in Just(Vec::new())) {
+        let message = with_body(Body::Release(Orders { pass: PassNumber(1), orders }));
+        prop_assert!(codec_with(&"g".repeat(32), &[1]).encode(&message).unwrap().len() <= 120);
+    }
+
+    #[test]
+    fn second_hand_knowledge_of_a_box_takes_at_most_42_octets(one in heard(), other in heard()) {
         let one_box = octets_of(&heartbeat(plain_status(), None, vec![one]));
         let two_boxes = octets_of(&heartbeat(plain_status(), None, vec![one, other]));
-        prop_assert!(two_boxes - one_box <= 40);
+        prop_assert!(two_boxes - one_box <= 42);
     }
 
     /// 120 octets for status, 120 for the rest: what the core leaves free when it packs rows and second-hand ages.
@@ -129,7 +142,7 @@ proptest! {
         let part = EntryPart { index: 0, count: 1, control_addresses, rows: vec![] };
         let message = heartbeat(Status { name, ..status }, Some(part), vec![one]);
         let datagram = codec_with(&"g".repeat(32), &[1]).encode(&message).unwrap();
-        let heard = if one.id.0.is_ipv6() { 40 } else { 28 };
+        let heard = if one.id.0.is_ipv6() { 42 } else { 30 };
         prop_assert!(datagram.len() - heard <= 240, "{} octets", datagram.len() - heard);
     }
 }
@@ -142,6 +155,7 @@ fn an_age_beyond_what_six_octets_hold_is_sent_as_the_longest() {
             incarnation: Default::default(),
             sequence: Default::default(),
             age,
+            loss: 0,
         };
         let datagram = codec().encode(&heartbeat(plain_status(), None, vec![heard])).unwrap();
         match codec().decode(&datagram, 255).unwrap().body {

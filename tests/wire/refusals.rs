@@ -236,7 +236,7 @@ fn unknown_flags_and_reasons_are_ignored() {
     let mut octets = unsigned(&datagram(&acquire));
     *octets.last_mut().unwrap() = 77;
     match codec().decode(&signed(octets, 1), 255).unwrap().body {
-        Body::Acquire(order) => assert_eq!(order.reason, Reason::Unknown),
+        Body::Acquire(orders) => assert_eq!(orders.orders.last().unwrap().reason, Reason::Unknown),
         other => panic!("{other:?}"),
     }
 }

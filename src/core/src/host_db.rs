@@ -5,6 +5,8 @@
 
 use crate::address::{IdAddress, ServiceAddress};
 use crate::info_message::{Claim, EntryPart, Heard, Row, Status};
+use crate::liveness::{Liveness, Patience};
+use crate::mutation::{Mutation, Planted};
 use crate::notification::HostState;
 use crate::params::{MAX_ADDRESSES, MAX_HOSTS};
 use crate::quantity::{EntryVersion, Incarnation, Sequence};
@@ -58,14 +60,22 @@ pub(crate) struct Host {
     told_version: EntryVersion,
     lacking_since: Option<Instant>,
     asked: Option<Instant>,
-    /// When it was last heard directly, and by anybody (G-4).
+    /// When it was last heard directly, by which message, and when by anybody (G-4).
     pub(crate) heard: Instant,
+    pub(crate) heard_sequence: Sequence,
     pub(crate) heard_by_others: Instant,
     /// It is not found dead before: this box itself was not listening.
     spared_until: Instant,
     /// What its status says dates from before this box slept.
     status_is_stale: bool,
+    /// What was measured on it.
+    pub(crate) liveness: Liveness,
+    /// When this box last asked whether it is still there.
     probed: Option<Instant>,
+    /// Questions that went unanswered since it was heard at the time given, and when there were enough of them.
+    asks: Asks,
+    /// What each of our control interfaces hears of it, in the order of the configuration.
+    pub(crate) links: Vec<Link>,
     /// When, by its own account, it last heard this box.
     pub(crate) heard_us: Option<Instant>,
     pub(crate) state: HostState,
@@ -73,6 +83,38 @@ pub(crate) struct Host {
     pub(crate) last_change: Instant,
     /// Since when it has been live, ok and taking addresses without a break.
     pub(crate) healthy_since: Option<Instant>,
+}
+
+/// What one of our control interfaces hears of another box.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Link {
+    pub(crate) heard: Option<Instant>,
+    highest: Sequence,
+    loss: Liveness,
+}
+
+impl Link {
+    /// Share of the box's messages that do not arrive here, in per mille; `None`: too few were counted.
+    pub(crate) fn loss_per_mille(&self) -> Option<u16> {
+        self.loss.loss_per_mille()
+    }
+}
+
+/// Questions to a silent box, whoever asked them: all hear them, and all would hear the answer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asks {
+    since: Instant,
+    count: u32,
+    enough: Option<Instant>,
+}
+
+/// By what a box's silence is judged: the group's times, and how often it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judge {
+    pub(crate) beat: Duration,
+    pub(crate) dead_after: Duration,
+    pub(crate) interval: Duration,
+    pub(crate) planted: Planted,
 }
 
 impl Host {
@@ -88,10 +130,14 @@ impl Host {
             lacking_since: Some(now),
             asked: None,
             heard: now,
+            heard_sequence: Sequence::default(),
             heard_by_others: now,
             spared_until: now,
             status_is_stale: false,
+            liveness: Liveness::default(),
             probed: None,
+            asks: Asks::default(),
+            links: Vec::new(),
             heard_us: None,
             state: HostState::Dead,
             transitions: 0,
@@ -131,25 +177,87 @@ impl Host {
         (self.status, self.status_is_stale) = (Some(status), false);
     }
 
-    /// When it will have been silent for the dead interval.
-    pub(crate) fn expires(&self, dead_after: Duration) -> Instant {
-        (self.last_heard() + dead_after).max(self.spared_until)
+    /// How long it may be silent, as things stand.
+    pub(crate) fn patience(&self, judge: &Judge) -> Patience {
+        let patience = self.liveness.patience(judge.beat, judge.dead_after, judge.interval);
+        // Who hears of it only through others can not ask it.
+        let direct = self.last_heard().since(self.heard) < judge.dead_after;
+        Patience { dead: patience.dead.filter(|_| direct), ..patience }
+    }
+
+    /// When it will have been silent for too long: without an answer to enough questions, or for the dead interval.
+    pub(crate) fn expires(&self, judge: &Judge) -> Instant {
+        let last = self.last_heard();
+        let plain = last + judge.dead_after;
+        let patience = self.patience(judge);
+        let asked = self.asks.enough.filter(|_| self.asks.since == last && self.asks.count >= patience.asks);
+        let dead = match (patience.dead, asked) {
+            _ if judge.planted.is(Mutation::DeadAtFirstMiss) => last + patience.suspected,
+            (Some(dead), Some(asked)) => (last + dead).max(asked + patience.answer).min(plain),
+            _ => plain,
+        };
+        dead.max(self.spared_until)
+    }
+
+    /// Somebody asked whether it is still there.
+    pub(crate) fn count_ask(&mut self, judge: &Judge, now: Instant) {
+        let last = self.last_heard();
+        if now.since(last) < judge.beat {
+            return;
+        }
+        if self.asks.since != last {
+            self.asks = Asks { since: last, ..Asks::default() };
+        }
+        self.asks.count = self.asks.count.saturating_add(1);
+        if self.asks.enough.is_none() && self.asks.count >= self.patience(judge).asks {
+            self.asks.enough = Some(now);
+        }
+    }
+
+    /// It was heard directly, by a message with this number.
+    pub(crate) fn hear(&mut self, sequence: Sequence, now: Instant) {
+        (self.heard, self.heard_sequence) = (now, sequence);
+    }
+
+    /// A message came in by this of our control interfaces, in their order.
+    pub(crate) fn came_by(&mut self, link: usize, sequence: Sequence, beat: Duration, now: Instant) {
+        if self.links.len() <= link {
+            self.links.resize(link + 1, Link::default());
+        }
+        let Some(link) = self.links.get_mut(link) else { return };
+        link.heard = Some(now);
+        if sequence > link.highest {
+            let first = link.highest == Sequence::default();
+            let missed = if first { 0 } else { sequence.0 - link.highest.0 - 1 };
+            link.loss.arrived(missed, beat, now);
+            link.highest = sequence;
+        } else {
+            link.loss.overtaken();
+        }
     }
 
     /// This box did not listen: the other is given until `until` to be heard.
     pub(crate) fn spare(&mut self, until: Instant) {
         (self.spared_until, self.heard_us, self.status_is_stale) = (until, None, true);
+        self.liveness.skip();
+    }
+
+    /// The same for a moment only: what it is known to be still holds.
+    pub(crate) fn spare_briefly(&mut self, until: Instant) {
+        self.spared_until = self.spared_until.max(until);
+        self.liveness.skip();
     }
 
     /// When to ask it next whether it is still there: it has been silent for a little more than a beat.
-    pub(crate) fn next_probe(&self, beat: Duration, interval: Duration) -> Instant {
-        let suspected = self.last_heard() + beat * 3 / 2;
-        self.probed.map_or(suspected, |probed| suspected.max(probed + interval))
+    pub(crate) fn next_probe(&self, judge: &Judge) -> Instant {
+        let suspected = self.last_heard() + self.patience(judge).suspected;
+        self.probed.map_or(suspected, |probed| suspected.max(probed + judge.interval))
     }
 
-    /// It was asked whether it is still there.
-    pub(crate) fn probe(&mut self, now: Instant) {
+    /// This box asks whether it is still there.
+    pub(crate) fn probe(&mut self, judge: &Judge, now: Instant) {
         self.probed = Some(now);
+        self.count_ask(judge, now);
     }
 
     /// It heard us and we heard it within the dead interval: a command would arrive and its effect be seen.
@@ -163,9 +271,9 @@ impl Host {
         self.lacking_since.is_none_or(|since| now.since(since) >= patience)
     }
 
-    /// The highest sequence number received from it.
-    pub(crate) fn highest_sequence(&self) -> Sequence {
-        self.window.highest()
+    /// The version of its entry that is known here, whole.
+    pub(crate) fn known_version(&self) -> EntryVersion {
+        self.entry.as_ref().map(|entry| entry.version).unwrap_or_default()
     }
 
     /// Says whether to ask the box for its entry now: it is lacking, and was not asked for within `interval` (G-3).
@@ -288,6 +396,7 @@ impl HostDb {
         sender: IdAddress,
         incarnation: Incarnation,
         sequence: Sequence,
+        beat: Duration,
         now: Instant,
     ) -> Admission {
         let known = self.hosts.get(&sender).map(|host| host.incarnation);
@@ -319,7 +428,14 @@ impl HostDb {
         }
         let Some(host) = self.hosts.get_mut(&sender) else { return Admission::Full };
         match host.window.take(sequence) {
-            Arrival::Newest | Arrival::Overtaken => Admission::Accepted { reborn },
+            Arrival::Newest { missed } => {
+                host.liveness.arrived(if reborn { 0 } else { missed }, beat, now);
+                Admission::Accepted { reborn }
+            }
+            Arrival::Overtaken => {
+                host.liveness.overtaken();
+                Admission::Accepted { reborn }
+            }
             Arrival::Duplicate => Admission::Duplicate,
             Arrival::TooOld => Admission::Replay,
         }
@@ -337,11 +453,15 @@ impl HostDb {
         }
     }
 
-    /// Takes in what another box heard of a third (G-4).
-    pub(crate) fn heard_by_another(&mut self, heard: &Heard, now: Instant) {
+    /// Takes in what another box heard of a third (G-4). What is later than known by no more than `tolerance` is the
+    /// same, told after another time on the way.
+    pub(crate) fn heard_by_another(&mut self, heard: &Heard, tolerance: Duration, now: Instant) {
         match self.hosts.get_mut(&heard.id) {
             Some(host) if host.incarnation == heard.incarnation => {
-                host.heard_by_others = host.heard_by_others.max(now.before(heard.age));
+                let at = now.before(heard.age);
+                if at > host.last_heard() + tolerance {
+                    host.heard_by_others = at;
+                }
             }
             Some(_) => {}
             None => {
@@ -389,9 +509,9 @@ impl HostDb {
         self.host(id).is_some_and(|host| matches!(host.state, HostState::Up | HostState::Quiesced))
     }
 
-    /// When the next box will have been silent for the dead interval.
-    pub(crate) fn timeout(&self, dead_after: Duration) -> Option<Instant> {
-        self.live().map(|(_, host)| host.expires(dead_after)).min()
+    /// When the next box will have been silent for too long.
+    pub(crate) fn timeout(&self, judge: &Judge) -> Option<Instant> {
+        self.live().map(|(_, host)| host.expires(judge)).min()
     }
 }
 
@@ -401,7 +521,14 @@ mod tests {
     use crate::test_support::{address, id, ms};
 
     const FIRST: Incarnation = Incarnation(1);
+    const BEAT: Duration = Duration::from_millis(100);
     const DEAD_AFTER: Duration = Duration::from_millis(300);
+    const TOLERANCE: Duration = Duration::from_millis(12);
+    const INTERVAL: Duration = Duration::from_micros(2_500);
+    #[cfg(not(feature = "mutations"))]
+    const JUDGE: Judge = Judge { beat: BEAT, dead_after: DEAD_AFTER, interval: INTERVAL, planted: Planted {} };
+    #[cfg(feature = "mutations")]
+    const JUDGE: Judge = Judge { beat: BEAT, dead_after: DEAD_AFTER, interval: INTERVAL, planted: Planted::NONE };
 
     fn part(index: u16, count: u16, rows: &[Row]) -> EntryPart {
         EntryPart { index, count, control_addresses: Vec::new(), rows: rows.to_vec() }
@@ -424,7 +551,7 @@ mod tests {
             (5, 11, Admission::Replay),
             (6, 2, accepted(false)),
         ] {
-            let got = db.admit(id(1), Incarnation(incarnation), Sequence(sequence), ms(0));
+            let got = db.admit(id(1), Incarnation(incarnation), Sequence(sequence), BEAT, ms(0));
             assert_eq!(got, admission, "{incarnation} {sequence}");
         }
     }
@@ -432,12 +559,17 @@ mod tests {
     #[test]
     fn a_newcomer_learns_from_others_which_messages_are_replays() {
         let mut db = HostDb::default();
-        let heard =
-            Heard { id: id(1), incarnation: Incarnation(5), sequence: Sequence(5000), age: Duration::from_millis(10) };
-        db.heard_by_another(&heard, ms(100));
-        assert_eq!(db.admit(id(1), Incarnation(4), Sequence(9999), ms(100)), Admission::Replay);
-        assert_eq!(db.admit(id(1), Incarnation(5), Sequence(100), ms(100)), Admission::Replay);
-        let fresh = db.admit(id(1), Incarnation(5), Sequence(5000), ms(100));
+        let heard = Heard {
+            id: id(1),
+            incarnation: Incarnation(5),
+            sequence: Sequence(5000),
+            age: Duration::from_millis(10),
+            loss: 0,
+        };
+        db.heard_by_another(&heard, TOLERANCE, ms(100));
+        assert_eq!(db.admit(id(1), Incarnation(4), Sequence(9999), BEAT, ms(100)), Admission::Replay);
+        assert_eq!(db.admit(id(1), Incarnation(5), Sequence(100), BEAT, ms(100)), Admission::Replay);
+        let fresh = db.admit(id(1), Incarnation(5), Sequence(5000), BEAT, ms(100));
         assert_eq!(fresh, Admission::Accepted { reborn: false });
     }
 
@@ -446,27 +578,69 @@ mod tests {
         let mut db = HostDb::default();
         for n in 1..MAX_HOSTS {
             let n = u8::try_from(n).unwrap();
-            db.admit(id(n), FIRST, Sequence(1), ms(0));
+            db.admit(id(n), FIRST, Sequence(1), BEAT, ms(0));
             db.host_mut(id(n)).unwrap().become_state(HostState::Up, ms(0));
         }
-        assert_eq!(db.admit(id(200), FIRST, Sequence(1), ms(1)), Admission::Full);
+        assert_eq!(db.admit(id(200), FIRST, Sequence(1), BEAT, ms(1)), Admission::Full);
         db.host_mut(id(7)).unwrap().become_state(HostState::Dead, ms(2));
-        assert!(matches!(db.admit(id(200), FIRST, Sequence(1), ms(3)), Admission::Accepted { .. }));
+        assert!(matches!(db.admit(id(200), FIRST, Sequence(1), BEAT, ms(3)), Admission::Accepted { .. }));
         assert!(db.host(id(7)).is_none());
     }
 
     #[test]
     fn a_box_is_silent_only_if_nobody_heard_it() {
         let mut db = HostDb::default();
-        db.admit(id(1), FIRST, Sequence(1), ms(0));
+        db.admit(id(1), FIRST, Sequence(1), BEAT, ms(0));
         db.host_mut(id(1)).unwrap().become_state(HostState::Up, ms(0));
-        assert_eq!(db.timeout(DEAD_AFTER), Some(ms(300)));
+        assert_eq!(db.timeout(&JUDGE), Some(ms(300)));
         let age = Duration::from_millis(50);
-        db.heard_by_another(&Heard { id: id(1), incarnation: FIRST, sequence: Sequence(3), age }, ms(250));
-        assert_eq!(db.timeout(DEAD_AFTER), Some(ms(500)));
-        let of_another_life = Heard { id: id(1), incarnation: Incarnation(9), sequence: Sequence(3), age };
-        db.heard_by_another(&of_another_life, ms(450));
-        assert_eq!(db.timeout(DEAD_AFTER), Some(ms(500)));
+        db.heard_by_another(
+            &Heard { id: id(1), incarnation: FIRST, sequence: Sequence(3), age, loss: 0 },
+            TOLERANCE,
+            ms(250),
+        );
+        assert_eq!(db.timeout(&JUDGE), Some(ms(500)));
+        let of_another_life = Heard { id: id(1), incarnation: Incarnation(9), sequence: Sequence(3), age, loss: 0 };
+        db.heard_by_another(&of_another_life, TOLERANCE, ms(450));
+        assert_eq!(db.timeout(&JUDGE), Some(ms(500)));
+    }
+
+    #[test]
+    fn a_measured_box_is_dead_after_enough_questions_and_not_before() {
+        let mut host = host();
+        for beat in 1..=100 {
+            host.liveness.arrived(0, BEAT, ms(beat * 100));
+            host.liveness.returned(Duration::from_micros(300));
+            host.hear(Sequence(beat), ms(beat * 100));
+        }
+        let plain = ms(10_300);
+        let patience = host.patience(&JUDGE);
+        host.count_ask(&JUDGE, ms(10_050));
+        assert_eq!(host.asks.count, 0, "it is not silent yet");
+        for _ in 1..patience.asks {
+            host.probe(&JUDGE, ms(10_120));
+        }
+        assert_eq!(host.expires(&JUDGE), plain, "one question is missing");
+        host.count_ask(&JUDGE, ms(10_180));
+        let dead = host.expires(&JUDGE);
+        assert!(dead < plain && dead >= ms(10_180) + patience.answer, "{dead:?}");
+        host.hear(Sequence(101), ms(10_181));
+        assert_eq!(host.expires(&JUDGE), ms(10_481), "it answered");
+        host.count_ask(&JUDGE, ms(10_300));
+        assert_eq!(host.asks.count, 1, "and all begins anew");
+    }
+
+    #[test]
+    fn a_box_heard_only_through_others_is_dead_after_the_dead_interval() {
+        let mut host = host();
+        for beat in 1..=100 {
+            host.liveness.arrived(0, BEAT, ms(beat * 100));
+            host.liveness.returned(Duration::from_micros(300));
+        }
+        host.hear(Sequence(100), ms(10_000));
+        assert!(host.patience(&JUDGE).dead.is_some());
+        host.heard_by_others = ms(10_400);
+        assert_eq!(host.patience(&JUDGE).dead, None);
     }
 
     #[test]

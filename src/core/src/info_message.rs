@@ -26,27 +26,60 @@ pub struct Message {
 pub enum Body {
     /// The heartbeat.
     Info(Info),
-    /// The leader tells a box to serve an address (G-20).
-    Acquire(Order),
-    /// The leader tells a box to stop serving an address (G-21).
-    Release(Order),
+    /// The leader tells boxes to serve addresses (G-20).
+    Acquire(Orders),
+    /// The leader tells boxes to stop serving addresses (G-21).
+    Release(Orders),
     /// A clean goodbye: everything is released (G-13).
     Leave,
-    /// Asks a box for its entry in full, because the asker does not know the version it was told of (G-3).
-    Ask(IdAddress),
+    /// Asks a box to speak at once: it is silent, or the asker does not know the version it was told of (G-3, G-4).
+    Ask(Ask),
 }
 
-/// A command of the leader (G-5).
+/// A question to one box, which all hear: who heard the box asked lately says so as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// The box asked.
+    pub host: IdAddress,
+    /// The version of its entry that the asker has; 0: none. Another than its last one is answered with the entry.
+    pub known: EntryVersion,
+}
+
+/// What one control pass commands, as much of it as fits a datagram (G-5). Each order stands for itself: a receiver
+/// obeys or refuses it as if it had come alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    /// The leader's control pass that decided them.
+    pub pass: PassNumber,
+    /// The orders.
+    pub orders: Vec<Order>,
+}
+
+/// A command of the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// The box that is to act.
     pub destination: IdAddress,
     /// The address it is about.
     pub address: ServiceAddress,
-    /// The leader's control pass that decided it.
-    pub pass: PassNumber,
     /// Why (G-64).
     pub reason: Reason,
+}
+
+impl Order {
+    /// At most this many octets are needed to encode the order.
+    #[must_use]
+    pub const fn octets(&self) -> usize {
+        3 + octets_of(self.destination.0) + octets_of(self.address.0)
+    }
+}
+
+/// What a bare address takes.
+const fn octets_of(address: IpAddr) -> usize {
+    match address {
+        IpAddr::V4(_) => 4,
+        IpAddr::V6(_) => 16,
+    }
 }
 
 /// The heartbeat's content: always the status, and what fits of the rest.
@@ -125,17 +158,11 @@ impl Row {
     /// entry are packed by it so that a message fits one unfragmented datagram (G-3).
     #[must_use]
     pub const fn octets(&self) -> usize {
-        const fn of(address: IpAddr) -> usize {
-            match address {
-                IpAddr::V4(_) => 4,
-                IpAddr::V6(_) => 16,
-            }
-        }
         // A tag and the address's family; a claim's state; an age in milliseconds.
         match self {
-            Self::Preferred(address) => 2 + of(address.0),
-            Self::Claim(address, _) => 3 + of(address.0),
-            Self::Orphan { address, preferred, .. } => 10 + of(address.0) + of(preferred.0),
+            Self::Preferred(address) => 2 + octets_of(address.0),
+            Self::Claim(address, _) => 3 + octets_of(address.0),
+            Self::Orphan { address, preferred, .. } => 10 + octets_of(address.0) + octets_of(preferred.0),
         }
     }
 }
@@ -158,8 +185,11 @@ pub struct Heard {
     pub id: IdAddress,
     /// Its incarnation.
     pub incarnation: Incarnation,
-    /// The highest sequence number heard from it.
+    /// The number of the message by which it was heard then: so the box itself can tell how long the way there and
+    /// back takes.
     pub sequence: Sequence,
     /// How long ago the sender heard it *directly*. Second-hand ages are never passed on: they would be counted twice.
     pub age: Duration,
+    /// How many of its messages did not reach the sender lately, in per mille.
+    pub loss: u16,
 }

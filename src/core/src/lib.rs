@@ -23,6 +23,7 @@ mod host_db;
 pub mod info_message;
 pub mod io;
 mod leader;
+mod liveness;
 mod monitor;
 pub mod mutation;
 pub mod node;

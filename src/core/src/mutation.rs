@@ -27,11 +27,13 @@ pub enum Mutation {
     DoubleCountAges,
     /// A part of the group without a majority goes on serving (G-42).
     MinorityServes,
+    /// A box is found dead as soon as it is suspected, without having been asked (G-4).
+    DeadAtFirstMiss,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NeverExpire,
         Self::ActUnsettled,
         Self::ObeyAnyone,
@@ -43,6 +45,7 @@ impl Mutation {
         Self::IgnoreQuiesce,
         Self::DoubleCountAges,
         Self::MinorityServes,
+        Self::DeadAtFirstMiss,
     ];
 }
 
@@ -54,6 +57,11 @@ pub(crate) struct Planted {
 }
 
 impl Planted {
+    /// No bug.
+    #[cfg(feature = "mutations")]
+    #[cfg(test)]
+    pub(crate) const NONE: Self = Self { mutation: None };
+
     /// This bug.
     #[cfg(feature = "mutations")]
     pub(crate) const fn of(mutation: Mutation) -> Self {

@@ -114,9 +114,9 @@ impl Node {
         let out = &mut self.out;
         match input {
             Input::Tick => {}
-            Input::Received { group, interface: _, message } => {
+            Input::Received { group, interface, message } => {
                 if let Some(group) = self.groups.get_mut(&group) {
-                    group.receive(message, now, out);
+                    group.receive(message, &interface, now, out);
                 }
             }
             Input::Unsigned { group } => {

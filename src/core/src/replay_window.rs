@@ -14,8 +14,8 @@ const WINDOW: u64 = (WORDS - 1) * WORD_BITS;
 /// What a sequence number is to the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// Higher than all before.
-    Newest,
+    /// Higher than all before; so many between did not arrive, or not yet.
+    Newest { missed: u64 },
     /// New, but overtaken by a later one.
     Overtaken,
     /// Received before.
@@ -37,11 +37,6 @@ impl ReplayWindow {
         Self { highest: highest.0, seen: [0; WORDS as usize] }
     }
 
-    /// The highest number received.
-    pub(crate) fn highest(&self) -> Sequence {
-        Sequence(self.highest)
-    }
-
     /// Takes in a number and says what it is.
     pub(crate) fn take(&mut self, sequence: Sequence) -> Arrival {
         let number = sequence.0;
@@ -50,6 +45,7 @@ impl ReplayWindow {
         }
         let word = number / WORD_BITS;
         let newest = number > self.highest;
+        let missed = number.saturating_sub(self.highest).saturating_sub(1);
         if newest {
             let steps = (word - self.highest / WORD_BITS).min(WORDS);
             for step in 0..steps {
@@ -65,7 +61,7 @@ impl ReplayWindow {
             return Arrival::Duplicate;
         }
         *bits |= bit;
-        if newest { Arrival::Newest } else { Arrival::Overtaken }
+        if newest { Arrival::Newest { missed } } else { Arrival::Overtaken }
     }
 }
 
@@ -78,18 +74,18 @@ mod tests {
     fn each_number_is_taken_once_in_any_order() {
         let mut window = ReplayWindow::default();
         for (number, arrival) in [
-            (1, Arrival::Newest),
+            (1, Arrival::Newest { missed: 0 }),
             (1, Arrival::Duplicate),
-            (3, Arrival::Newest),
+            (3, Arrival::Newest { missed: 1 }),
             (2, Arrival::Overtaken),
             (2, Arrival::Duplicate),
-            (1000, Arrival::Newest),
+            (1000, Arrival::Newest { missed: 996 }),
             (41, Arrival::Overtaken),
             (40, Arrival::TooOld),
             (3, Arrival::TooOld),
-            (1_000_000, Arrival::Newest),
+            (1_000_000, Arrival::Newest { missed: 998_999 }),
             (1000, Arrival::TooOld),
-            (u64::MAX, Arrival::Newest),
+            (u64::MAX, Arrival::Newest { missed: u64::MAX - 1_000_001 }),
             (u64::MAX, Arrival::Duplicate),
         ] {
             assert_eq!(window.take(Sequence(number)), arrival, "{number}");
@@ -107,7 +103,7 @@ mod tests {
             } else if !all.insert(number) {
                 Arrival::Duplicate
             } else if number > highest {
-                Arrival::Newest
+                Arrival::Newest { missed: number - highest - 1 }
             } else {
                 Arrival::Overtaken
             };

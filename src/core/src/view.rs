@@ -2,7 +2,7 @@
 //!
 //! Readers never touch the [`Node`](crate::node::Node): they read the last published view. Rows are sorted by their key.
 
-use crate::address::{GroupName, HostName, IdAddress, LoadName, ServiceAddress, TestName};
+use crate::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use crate::counters::Counters;
 use crate::info_message::Claim;
 use crate::notification::{HostState, PartitionState, Reason};
@@ -143,6 +143,37 @@ pub struct HostView {
     pub transitions: u32,
     /// When its state last changed.
     pub last_change: Instant,
+    /// What was measured on it.
+    pub contact: ContactView,
+}
+
+/// How well a box is heard; for this box itself all is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContactView {
+    /// The usual time that our messages and its answers take there and back; `None`: not yet measured.
+    pub round_trip: Option<Duration>,
+    /// The longest that its messages were late lately.
+    pub lateness: Duration,
+    /// Share of its messages that did not arrive lately by any control interface, in per mille; `None`: too few were
+    /// counted.
+    pub loss: Option<u16>,
+    /// Silence after which it is dead, as things stand, if it leaves all questions without an answer: at most the dead
+    /// interval.
+    pub patience: Duration,
+    /// By which of this box's control interfaces it is heard, in the order of the configuration.
+    pub links: Vec<LinkView>,
+}
+
+/// What one control interface of this box hears of another box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkView {
+    /// The control interface.
+    pub interface: InterfaceName,
+    /// When the last message came in by it; `None`: never.
+    pub last_heard: Option<Instant>,
+    /// Share of its messages that did not come in by it lately, in per mille; `None`: too few were counted.
+    pub loss: Option<u16>,
 }
 
 /// One service address of a group.

@@ -98,6 +98,11 @@ impl Control {
         }
     }
 
+    /// Assigns nothing before.
+    pub(crate) fn hold_until(&mut self, until: Instant) {
+        self.may_assign_from = self.may_assign_from.max(until);
+    }
+
     /// The number of the last pass (G-5).
     pub(crate) fn pass_number(&self) -> PassNumber {
         self.pass

@@ -4,8 +4,9 @@
 use super::{Fitness, Group};
 use crate::address::{IdAddress, ServiceAddress};
 use crate::counters::DropCause;
-use crate::host_db::Host;
+use crate::host_db::{Host, Judge};
 use crate::io::Action;
+use crate::liveness;
 use crate::mutation::Mutation;
 use crate::notification::{HostState, Notification, Reason};
 use crate::outbox::Outbox;
@@ -66,15 +67,26 @@ impl Group {
         self.become_fit(now, out, |fitness| (fitness.quiesced, fitness.draining) = (quiesced, draining));
     }
 
-    /// Drops who was silent for the dead interval (G-50).
+    /// By what the others' silence is judged.
+    pub(super) fn judge(&self) -> Judge {
+        Judge {
+            beat: self.params.beat,
+            dead_after: self.params.dead_after,
+            interval: liveness::ask_interval(self.params.beat, self.hosts.live().count()),
+            planted: self.identity.planted,
+        }
+    }
+
+    /// Drops who was silent for too long (G-50).
     pub(super) fn expire_hosts(&mut self, now: Instant, out: &mut Outbox) {
         if self.identity.planted.is(Mutation::NeverExpire) {
             return;
         }
-        if self.hosts.timeout(self.params.dead_after).is_none_or(|timeout| now < timeout) {
+        let judge = self.judge();
+        if self.hosts.timeout(&judge).is_none_or(|timeout| now < timeout) {
             return;
         }
-        let silent = |host: &Host| now >= host.expires(self.params.dead_after);
+        let silent = |host: &Host| now >= host.expires(&judge);
         let dead: Vec<_> = self.hosts.live().filter(|(_, host)| silent(host)).map(|(id, _)| id).collect();
         for id in dead {
             self.host_becomes(id, HostState::Dead, now, out);

@@ -2,12 +2,12 @@
 
 use super::Group;
 use super::receive::Wish;
-use super::transmit::EXTRA_INTERVAL;
+use super::transmit::{EXTRA_INTERVAL, ORDER_OCTETS};
 use crate::address::{IdAddress, ServiceAddress};
 use crate::assignment::Candidate;
 use crate::control::{Control, Decision, Situation, choice_patience};
 use crate::host_db::Host;
-use crate::info_message::{Body, Order};
+use crate::info_message::{Body, Order, Orders};
 use crate::io::{Action, CommandError};
 use crate::mutation::Mutation;
 use crate::notification::{HostState, Notification, Reason};
@@ -76,13 +76,39 @@ impl Group {
         });
         self.last_pass = control.pass_number();
         self.control = Some(control);
+        let mut for_others = (Vec::new(), Vec::new());
         for decision in decisions {
-            self.carry_out(decision, now, out);
+            self.carry_out(decision, &mut for_others, now, out);
         }
+        self.command(Body::Release, for_others.1, out);
+        self.command(Body::Acquire, for_others.0, out);
         self.table_stale
     }
 
-    fn carry_out(&mut self, decision: Decision, now: Instant, out: &mut Outbox) {
+    /// Sends orders of this pass, in as few messages as they fit.
+    fn command(&mut self, wish: fn(Orders) -> Body, orders: Vec<Order>, out: &mut Outbox) {
+        let (pass, mut octets, mut batch) = (self.last_pass, 0, Vec::new());
+        for order in orders {
+            if octets + order.octets() > ORDER_OCTETS {
+                octets = 0;
+                self.send(wish(Orders { pass, orders: core::mem::take(&mut batch) }), out);
+            }
+            octets += order.octets();
+            batch.push(order);
+        }
+        if !batch.is_empty() {
+            self.send(wish(Orders { pass, orders: batch }), out);
+        }
+    }
+
+    /// Does what a decision asks of this box, and leaves what it asks of others: to acquire, and to release.
+    fn carry_out(
+        &mut self,
+        decision: Decision,
+        for_others: &mut (Vec<Order>, Vec<Order>),
+        now: Instant,
+        out: &mut Outbox,
+    ) {
         let (wish, host, address, reason) = match decision {
             Decision::Acquire { host, address, reason } => (Wish::Acquire, host, address, reason),
             Decision::Release { host, address, reason } => (Wish::Release, host, address, reason),
@@ -91,14 +117,14 @@ impl Group {
             }
         };
         let reason = if reason == Reason::Unserved { self.reason_of_loss(address) } else { reason };
-        let order = Order { destination: host, address, pass: self.last_pass, reason };
+        let order = Order { destination: host, address, reason };
         if let Some(track) = self.tracks.get_mut(&address) {
             track.reason = Some(reason);
         }
         match wish {
             _ if host == self.params.id => self.obey(wish, &order, now, out),
-            Wish::Acquire => self.send(Body::Acquire(order), out),
-            Wish::Release => self.send(Body::Release(order), out),
+            Wish::Acquire => for_others.0.push(order),
+            Wish::Release => for_others.1.push(order),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::host_db::HostDb;
 use crate::info_message::{Claim, Row};
 use crate::io::Action;
 use crate::leader;
+use crate::liveness;
 use crate::monitor::load_object;
 use crate::mutation::{Mutation, Planted};
 use crate::notification::{HostState, Notification, Reason};
@@ -90,6 +91,8 @@ pub(crate) struct Group {
     settled: bool,
     /// What it hears before is what piled up while it slept: old news.
     deaf_until: Instant,
+    /// It may have been taken for dead: who else holds what it serves keeps it.
+    doubt_until: Instant,
     hosts: HostDb,
     services: ServiceDb,
     side: Side,
@@ -148,6 +151,7 @@ impl Group {
             listening_since: now,
             settled: false,
             deaf_until: now,
+            doubt_until: now,
             hosts: HostDb::default(),
             services: ServiceDb::default(),
             side: Side::new(&params.partition, now),
@@ -318,10 +322,14 @@ impl Group {
     /// A box that overslept its own dead interval can not know who serves its addresses now: they are lost, and it
     /// listens again before it acts (G-33). Measured from what it last said, because that is what the others go by.
     pub(crate) fn wake_up(&mut self, now: Instant, out: &mut Outbox) {
-        if now.since(self.schedule.last_sent) < self.params.dead_after || !self.stage.speaks() {
+        let slept = now.since(self.schedule.last_sent);
+        if slept < liveness::shortest_death(self.params.beat, self.params.dead_after) || !self.stage.speaks() {
             return;
         }
         self.touch();
+        if slept < self.params.dead_after {
+            return self.wake_in_doubt(now);
+        }
         self.schedule.hasten(now);
         (self.listening_since, self.settled) = (now, false);
         self.deaf_until = now + self.params.beat / 2;
@@ -333,6 +341,21 @@ impl Group {
         }
         self.release_all(Reason::Overslept, now, out);
         self.status_changed(out);
+    }
+
+    /// It slept for so long that some may have buried it, and it can not know who did. It keeps what it serves, because
+    /// most likely nothing happened; but for as long as the others need to say what they did meanwhile, an address that
+    /// another says it holds is the other's, and it assigns none itself.
+    fn wake_in_doubt(&mut self, now: Instant) {
+        self.schedule.hasten(now);
+        self.schedule.last_sent = now; // Once for one sleep.
+        self.doubt_until = now + self.params.beat;
+        if let Some(control) = &mut self.control {
+            control.hold_until(now + self.params.beat / 2);
+        }
+        for (_, host) in self.hosts.iter_mut().filter(|(_, host)| host.live()) {
+            host.spare_briefly(now + self.params.beat * 3 / 2);
+        }
     }
 
     /// It has listened long enough and is not on its way out.
@@ -404,7 +427,7 @@ impl Group {
     fn next_due(&self) -> Instant {
         let settles = (!self.settled).then(|| self.listening_since + self.params.dead_after);
         let renewal = (!self.holdings.is_empty()).then_some(self.next_renewal);
-        let hosts = self.hosts.timeout(self.params.dead_after);
+        let hosts = self.hosts.timeout(&self.judge());
         let hosts = hosts.filter(|_| !self.identity.planted.is(Mutation::NeverExpire));
         let speaks = self.stage.speaks().then(|| self.schedule.next());
         let timeouts = [

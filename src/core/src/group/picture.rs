@@ -2,12 +2,14 @@
 
 use super::Group;
 use crate::address::{IdAddress, ServiceAddress};
+use crate::host_db::{Host, Judge, Link};
 use crate::info_message::Claim;
 use crate::notification::Reason;
 use crate::outbox::Outbox;
+use crate::params::Control;
 use crate::quantity::Utilisation;
 use crate::time::Instant;
-use crate::view::{AddressState, AddressView, GroupView, HostView};
+use crate::view::{AddressState, AddressView, ContactView, GroupView, HostView, LinkView};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -99,7 +101,9 @@ impl Group {
             incarnation: self.identity.incarnation,
             transitions: self.own_transitions,
             last_change: self.own_last_change,
+            contact: ContactView::default(),
         };
+        let judge = self.judge();
         let others = self.hosts.iter().filter_map(|(id, host)| {
             let status = host.status.as_ref()?;
             let entry = host.entry.as_ref();
@@ -124,11 +128,29 @@ impl Group {
                 incarnation: host.incarnation,
                 transitions: host.transitions,
                 last_change: host.last_change,
+                contact: self.contact_view(host, &judge),
             })
         });
         let mut hosts: Vec<_> = others.chain([me]).collect();
         hosts.sort_unstable_by_key(|host| host.id);
         hosts
+    }
+
+    fn contact_view(&self, host: &Host, judge: &Judge) -> ContactView {
+        let link = |(control, link): (&Control, &Link)| LinkView {
+            interface: control.interface.clone(),
+            last_heard: link.heard,
+            loss: link.loss_per_mille(),
+        };
+        let silent = Link::default();
+        let links = host.links.iter().chain(core::iter::repeat(&silent));
+        ContactView {
+            round_trip: host.liveness.round_trip(),
+            lateness: host.liveness.lateness(),
+            loss: host.liveness.loss_per_mille(),
+            patience: host.patience(judge).dead.unwrap_or(judge.dead_after),
+            links: self.params.control.iter().zip(links).map(link).collect(),
+        }
     }
 
     fn remembered_preferred(&self, id: IdAddress) -> Vec<ServiceAddress> {

@@ -1,16 +1,19 @@
 //! What this box makes of what it hears (A, figures 4A to 4D; G-20 to G-22).
 
-use super::Group;
-use crate::address::{IdAddress, ServiceAddress};
+use super::{Group, LastOrder};
+use crate::address::{IdAddress, InterfaceName, ServiceAddress};
 use crate::counters::DropCause;
 use crate::host_db::{Admission, Host};
-use crate::info_message::{Body, Claim, EntryPart, Heard, Info, Message, Order, Row, Status};
+use crate::info_message::{Ask, Body, Claim, EntryPart, Heard, Info, Message, Order, Orders, Row, Status};
 use crate::mutation::Mutation;
-use crate::notification::HostState;
+use crate::notification::{HostState, Reason};
 use crate::outbox::Outbox;
 use crate::params::MAX_ADDRESSES;
-use crate::quantity::{EntryVersion, Incarnation};
+use crate::quantity::{EntryVersion, Incarnation, Sequence};
 use crate::time::{Duration, Instant};
+
+/// So many boxes answer a question about a silent one, besides itself.
+const VOUCHERS: usize = 3;
 
 /// What an order asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +32,7 @@ fn state_of(status: &Status) -> HostState {
 
 impl Group {
     /// Takes in an authentic message.
-    pub(crate) fn receive(&mut self, message: Message, now: Instant, out: &mut Outbox) {
+    pub(crate) fn receive(&mut self, message: Message, interface: &InterfaceName, now: Instant, out: &mut Outbox) {
         let Message { sender, incarnation, sequence, body } = message;
         if sender == self.params.id {
             return self.drop_one(DropCause::OwnId);
@@ -39,7 +42,9 @@ impl Group {
         }
         let past = self.hosts.host(sender).filter(|host| host.live() && host.incarnation < incarnation);
         let past_claims = past.and_then(|host| Some(host.entry.as_ref()?.claims.clone()));
-        let reborn = match self.hosts.admit(sender, incarnation, sequence, now) {
+        let admission = self.hosts.admit(sender, incarnation, sequence, self.params.beat, now);
+        self.note_link(sender, incarnation, sequence, interface, now);
+        let reborn = match admission {
             Admission::Accepted { reborn } => reborn,
             Admission::Duplicate => return self.drop_one(DropCause::Duplicate),
             Admission::Replay => return self.drop_one(DropCause::Replay),
@@ -55,17 +60,23 @@ impl Group {
         let about_itself = matches!(body, Body::Info(_) | Body::Leave);
         let news = about_itself && self.hosts.host_mut(sender).is_some_and(|host| host.is_news(sequence));
         match body {
-            Body::Info(info) => self.informed(sender, info, news, now, out),
-            Body::Acquire(order) => self.ordered(sender, incarnation, Wish::Acquire, order, now, out),
-            Body::Release(order) => self.ordered(sender, incarnation, Wish::Release, order, now, out),
+            Body::Info(info) => self.informed((sender, sequence), info, news, now, out),
+            Body::Acquire(orders) => self.ordered((sender, incarnation), Wish::Acquire, &orders, now, out),
+            Body::Release(orders) => self.ordered((sender, incarnation), Wish::Release, &orders, now, out),
             Body::Leave if news => self.host_becomes(sender, HostState::Left, now, out),
             Body::Leave => {}
-            Body::Ask(asked) if asked == self.params.id => self.schedule.owe_entry(),
-            Body::Ask(_) => {}
+            Body::Ask(ask) => self.asked(sender, ask, now),
         }
     }
 
-    fn informed(&mut self, sender: IdAddress, info: Info, news: bool, now: Instant, out: &mut Outbox) {
+    fn informed(
+        &mut self,
+        (sender, sequence): (IdAddress, Sequence),
+        info: Info,
+        news: bool,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
         let Some(host) = self.hosts.host_mut(sender) else { return };
         if !news && !host.live() {
             return; // A straggler of a box that died or left does not bring it back.
@@ -88,7 +99,7 @@ impl Group {
         }
         let Some(host) = self.hosts.host_mut(sender) else { return };
         // Only now: until it was heard last the box was as it was before.
-        host.heard = now;
+        host.hear(sequence, now);
         self.control_stale |= reachable != host.reachable(self.params.dead_after, now);
         host.told_of(entry_version, now);
         match part {
@@ -96,7 +107,10 @@ impl Group {
                 self.hear_of_orphans(&part.rows, now);
                 self.take_part(sender, entry_version, &part, now, out);
             }
-            None if host.wants_asking(self.params.beat, now) => self.send(Body::Ask(sender), out),
+            None if host.wants_asking(self.params.beat, now) => {
+                let known = host.known_version();
+                self.send(Body::Ask(Ask { host: sender, known }), out);
+            }
             None => {}
         }
         if unknown {
@@ -105,16 +119,64 @@ impl Group {
         }
     }
 
+    /// Notes by which of our control interfaces a message came, be it the second copy.
+    fn note_link(
+        &mut self,
+        sender: IdAddress,
+        incarnation: Incarnation,
+        sequence: Sequence,
+        interface: &InterfaceName,
+        now: Instant,
+    ) {
+        let link = self.params.control.iter().position(|control| control.interface == *interface);
+        if let (Some(link), Some(host)) = (link, self.hosts.host_mut(sender))
+            && host.incarnation == incarnation
+        {
+            host.came_by(link, sequence, self.params.beat, now);
+        }
+    }
+
+    /// A box is asked to speak (G-3, G-4). All hear it: who heard a silent box lately says so.
+    fn asked(&mut self, sender: IdAddress, ask: Ask, now: Instant) {
+        if ask.host == self.params.id {
+            if ask.known == self.entry_version {
+                self.schedule.answer();
+            } else {
+                self.schedule.owe_entry();
+            }
+            return;
+        }
+        let judge = self.judge();
+        let Some(host) = self.hosts.host_mut(ask.host).filter(|host| host.live()) else { return };
+        host.count_ask(&judge, now);
+        if now.since(host.heard) < self.params.beat * 9 / 8 && self.vouches(ask.host, sender) {
+            self.schedule.vouch_for(ask.host);
+        }
+    }
+
+    /// In a large group not all need say that they heard a box: those whose ids follow its own do.
+    fn vouches(&self, host: IdAddress, asker: IdAddress) -> bool {
+        let witness = |id: &IdAddress| *id != host && *id != asker;
+        let others = || self.hosts.live().map(|(id, _)| id).chain([self.params.id]).filter(witness);
+        let (me, all) = (self.params.id, others().count());
+        let before_me = others().filter(|id| if me > host { *id > host && *id < me } else { *id > host || *id < me });
+        all <= VOUCHERS || before_me.count() < VOUCHERS
+    }
+
     fn hear_of_others(&mut self, sender: IdAddress, heard: &[Heard], now: Instant) {
         for heard in heard {
             if heard.id != self.params.id {
                 let told_now = self.identity.planted.is(Mutation::DoubleCountAges);
                 let age = if told_now { Duration::ZERO } else { heard.age };
-                self.hosts.heard_by_another(&Heard { age, ..*heard }, now);
+                self.hosts.heard_by_another(&Heard { age, ..*heard }, self.params.beat / 8, now);
             } else if heard.incarnation == self.identity.incarnation
                 && let Some(host) = self.hosts.host_mut(sender)
             {
                 host.heard_us = host.heard_us.max(Some(now.before(heard.age)));
+                host.liveness.told_of_loss(heard.loss);
+                if let Some(sent) = self.schedule.sent_at(heard.sequence) {
+                    host.liveness.returned(now.since(sent).saturating_sub(heard.age));
+                }
             }
         }
     }
@@ -156,6 +218,7 @@ impl Group {
         }
         let after = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
         self.claims_changed(&before, &after, now);
+        self.yield_in_doubt(&before, &after, now, out);
         if known.is_none_or(|known| version > known.next()) {
             // What it claimed in versions that did not reach us nobody can tell.
             self.announce_everything(now);
@@ -172,10 +235,9 @@ impl Group {
 
     fn ordered(
         &mut self,
-        sender: IdAddress,
-        incarnation: Incarnation,
+        (sender, life): (IdAddress, Incarnation),
         wish: Wish,
-        order: Order,
+        orders: &Orders,
         now: Instant,
         out: &mut Outbox,
     ) {
@@ -184,26 +246,52 @@ impl Group {
         self.take_sides(now, out);
         self.elect(now, out);
         let leads = self.leader == Some(sender) || self.identity.planted.is(Mutation::ObeyAnyone);
-        // From whoever led a moment ago, too: its order may be obeyed by who does not know better yet.
-        self.note_order(order.address, (wish == Wish::Acquire).then_some(order.destination), now);
-        if leads && let Some(track) = self.tracks.get_mut(&order.address) {
-            track.reason = Some(order.reason);
+        for order in &orders.orders {
+            // From whoever led a moment ago, too: its order may be obeyed by who does not know better yet.
+            self.note_order(order.address, (wish == Wish::Acquire).then_some(order.destination), now);
+            if leads && let Some(track) = self.tracks.get_mut(&order.address) {
+                track.reason = Some(order.reason);
+            }
+            if order.destination != self.params.id {
+            } else if !leads {
+                self.drop_one(DropCause::NotLeader);
+            } else if self.is_stale(order.address, (sender, life, orders.pass)) {
+                self.drop_one(DropCause::StalePass);
+            } else {
+                self.obey(wish, order, now, out);
+            }
         }
-        if order.destination != self.params.id {
-            return;
-        }
-        if !leads {
-            return self.drop_one(DropCause::NotLeader);
-        }
-        let last = self.last_orders.get(&order.address);
-        if last.is_some_and(|(leader, life, pass)| (*leader, *life) == (sender, incarnation) && order.pass < *pass) {
-            return self.drop_one(DropCause::StalePass);
+    }
+
+    /// An order about this address in an older pass of that leader's life than one before it; else it is noted (G-5).
+    fn is_stale(&mut self, address: ServiceAddress, order: LastOrder) -> bool {
+        let last = self.last_orders.get(&address);
+        if last.is_some_and(|(leader, life, pass)| (*leader, *life) == (order.0, order.1) && order.2 < *pass) {
+            return true;
         }
         if self.last_orders.len() >= MAX_ADDRESSES && last.is_none() {
             self.last_orders.pop_first();
         }
-        self.last_orders.insert(order.address, (sender, incarnation, order.pass));
-        self.obey(wish, &order, now, out);
+        self.last_orders.insert(address, order);
+        false
+    }
+
+    /// Another box took addresses of ours while we slept: they are its own now (G-33).
+    fn yield_in_doubt(
+        &mut self,
+        before: &[(ServiceAddress, Claim)],
+        after: &[(ServiceAddress, Claim)],
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        if now >= self.doubt_until {
+            return;
+        }
+        for (address, claim) in after {
+            if *claim != Claim::Releasing && before.binary_search_by_key(address, |(claimed, _)| *claimed).is_err() {
+                self.release(*address, Reason::Overslept, now, out);
+            }
+        }
     }
 
     /// Carries out an order, this box's own or another's (G-20, G-21).

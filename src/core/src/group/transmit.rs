@@ -2,12 +2,14 @@
 
 use super::Group;
 use crate::address::{IdAddress, ServiceAddress};
-use crate::info_message::{Body, EntryPart, Heard, Info, Message, Row, Status};
+use crate::info_message::{Ask, Body, EntryPart, Heard, Info, Message, Row, Status};
 use crate::io::Action;
 use crate::mutation::Mutation;
 use crate::outbox::Outbox;
+use crate::quantity::Sequence;
 use crate::service_db::Home;
 use crate::time::{Duration, Instant};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 /// Between two extra messages (G-12).
@@ -16,6 +18,10 @@ pub(super) const EXTRA_INTERVAL: Duration = Duration::from_millis(5);
 const FULL_EVERY: u64 = 10;
 /// A changed entry goes out in full this often in a row: one lost message costs no question.
 const FULL_REPEATS: u8 = 2;
+/// Between two answers to questions whether this box is still there: each question of one asker gets its own.
+const ANSWER_INTERVAL: Duration = Duration::from_micros(250);
+/// When so many info messages left is remembered, to know how long they took there and back.
+const SENT_REMEMBERED: usize = 64;
 /// Most boxes told of in one message; in a larger group they take turns.
 const MOST_HEARD: usize = 16;
 /// A datagram's payload (G-3).
@@ -23,10 +29,12 @@ const DATAGRAM_OCTETS: usize = 1400;
 /// Of it: the header and signature, the status, and four control addresses.
 const FIXED_OCTETS: usize = 120 + 120 + 70;
 /// One [`Heard`].
-const HEARD_OCTETS: usize = 40;
+const HEARD_OCTETS: usize = 42;
+/// What the orders of one message may take: a datagram without its header and signature.
+pub(super) const ORDER_OCTETS: usize = DATAGRAM_OCTETS - 120;
 
 /// When this box speaks next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Schedule {
     next_beat: Instant,
     beats: u64,
@@ -38,12 +46,30 @@ pub(super) struct Schedule {
     full_owed: u8,
     /// Where the next message's [`Heard`] begin.
     turn: usize,
+    /// A question is to be answered: this box is here, and heard these lately.
+    answer: bool,
+    last_answer: Option<Instant>,
+    vouched: BTreeSet<IdAddress>,
+    /// When the last info messages left.
+    sent: VecDeque<(Sequence, Instant)>,
 }
 
 impl Schedule {
     /// Speaks at once.
-    pub(super) const fn starting(now: Instant) -> Self {
-        Self { next_beat: now, beats: 0, last_extra: None, last_sent: now, urgent: true, full_owed: 0, turn: 0 }
+    pub(super) fn starting(now: Instant) -> Self {
+        Self {
+            next_beat: now,
+            beats: 0,
+            last_extra: None,
+            last_sent: now,
+            urgent: true,
+            full_owed: 0,
+            turn: 0,
+            answer: false,
+            last_answer: None,
+            vouched: BTreeSet::new(),
+            sent: VecDeque::new(),
+        }
     }
 
     /// The next beat comes no later than `at`.
@@ -57,13 +83,35 @@ impl Schedule {
         self.urgent = true;
     }
 
+    /// Somebody asked whether this box is still there.
+    pub(super) fn answer(&mut self) {
+        self.answer = true;
+    }
+
+    /// Somebody asked for a box that this one heard lately.
+    pub(super) fn vouch_for(&mut self, host: IdAddress) {
+        self.answer = true;
+        self.vouched.insert(host);
+    }
+
+    /// When the info message with this number left, if it was one of the last.
+    pub(super) fn sent_at(&self, sequence: Sequence) -> Option<Instant> {
+        self.sent.iter().rev().find(|(sent, _)| *sent == sequence).map(|(_, at)| *at)
+    }
+
+    fn note_sent(&mut self, sequence: Sequence, now: Instant) {
+        if self.sent.len() >= SENT_REMEMBERED {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((sequence, now));
+    }
+
     /// When the next message is due.
     pub(super) fn next(&self) -> Instant {
-        match self.last_extra {
-            _ if !self.urgent => self.next_beat,
-            Some(last) => self.next_beat.min(last + EXTRA_INTERVAL),
-            None => Instant::ZERO,
-        }
+        let extra = self.last_extra.map_or(Instant::ZERO, |last| last + EXTRA_INTERVAL);
+        let answer = self.last_answer.map_or(Instant::ZERO, |last| last + ANSWER_INTERVAL);
+        let asked = [self.urgent.then_some(extra), self.answer.then_some(answer)];
+        asked.into_iter().flatten().fold(self.next_beat, Instant::min)
     }
 
     /// Takes the message that is due, if one is.
@@ -83,7 +131,10 @@ impl Schedule {
         if self.urgent {
             self.last_extra = Some(now);
         }
-        (self.urgent, self.last_sent) = (false, now);
+        if self.answer {
+            self.last_answer = Some(now);
+        }
+        (self.urgent, self.answer, self.last_sent) = (false, false, now);
         true
     }
 }
@@ -140,6 +191,7 @@ impl Group {
     fn send_info(&mut self, part: Option<EntryPart>, heard: Vec<Heard>, out: &mut Outbox) {
         let info = Info { status: self.status(), entry_version: self.entry_version, part, heard };
         self.send(Body::Info(info), out);
+        self.schedule.note_sent(self.sequence, self.schedule.last_sent);
     }
 
     fn status(&self) -> Status {
@@ -229,16 +281,10 @@ impl Group {
         }
     }
 
-    /// How often a silent box is asked whether it is still there. In a large group many ask.
-    fn probe_interval(&self) -> Duration {
-        let askers = u32::try_from(self.hosts.live().count()).unwrap_or(u32::MAX);
-        (self.params.beat / 10).max(EXTRA_INTERVAL) * (1 + askers / 8)
-    }
-
     /// When the next silent box is to be asked.
     pub(super) fn next_probe(&self) -> Option<Instant> {
-        let interval = self.probe_interval();
-        let next = self.hosts.live().map(|(_, host)| host.next_probe(self.params.beat, interval)).min();
+        let judge = self.judge();
+        let next = self.hosts.live().map(|(_, host)| host.next_probe(&judge)).min();
         next.filter(|_| self.stage.speaks())
     }
 
@@ -247,16 +293,16 @@ impl Group {
         if self.next_probe().is_none_or(|next| now < next) {
             return;
         }
-        let (beat, interval) = (self.params.beat, self.probe_interval());
+        let judge = self.judge();
         let mut silent = Vec::new();
         for (id, host) in self.hosts.iter_mut().filter(|(_, host)| host.live()) {
-            if now >= host.next_probe(beat, interval) {
-                host.probe(now);
-                silent.push(id);
+            if now >= host.next_probe(&judge) {
+                host.probe(&judge, now);
+                silent.push(Ask { host: id, known: host.known_version() });
             }
         }
-        for id in silent {
-            self.send(Body::Ask(id), out);
+        for ask in silent {
+            self.send(Body::Ask(ask), out);
         }
     }
 
@@ -266,12 +312,17 @@ impl Group {
         let tell = |(id, host): (IdAddress, &crate::host_db::Host)| {
             let heard = if planted.is(Mutation::DoubleCountAges) { host.last_heard() } else { host.heard };
             let age = now.since(heard);
-            let (incarnation, sequence) = (host.incarnation, host.highest_sequence());
-            (age < self.params.dead_after).then_some(Heard { id, incarnation, sequence, age })
+            let (incarnation, sequence) = (host.incarnation, host.heard_sequence);
+            let loss = host.liveness.loss_per_mille().unwrap_or(0);
+            (age < self.params.dead_after).then_some(Heard { id, incarnation, sequence, age, loss })
         };
         let leader = self.leader.and_then(|id| Some((id, self.hosts.host(id).filter(|host| host.live())?)));
-        let mut heard: Vec<_> = leader.and_then(tell).into_iter().collect();
-        let others: Vec<_> = self.hosts.live().filter(|(id, _)| Some(*id) != self.leader).filter_map(tell).collect();
+        let vouched = core::mem::take(&mut self.schedule.vouched);
+        let asked = vouched.iter().filter(|id| Some(**id) != self.leader).take(MOST_HEARD / 2);
+        let asked = asked.filter_map(|id| Some((*id, self.hosts.host(*id).filter(|host| host.live())?)));
+        let mut heard: Vec<_> = leader.into_iter().chain(asked).filter_map(tell).collect();
+        let told: BTreeSet<_> = heard.iter().map(|heard| heard.id).chain(self.leader).collect();
+        let others: Vec<_> = self.hosts.live().filter(|(id, _)| !told.contains(id)).filter_map(tell).collect();
         let room = MOST_HEARD - heard.len();
         let first = if others.len() > room { self.schedule.turn % others.len() } else { 0 };
         heard.extend(others.iter().cycle().skip(first).take(room.min(others.len())));

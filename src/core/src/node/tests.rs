@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::counters::DropCause;
-use crate::info_message::{Body, Message, Order};
+use crate::info_message::{Body, Message, Order, Orders};
 use crate::notification::Reason;
 use crate::params::{Failback, TestParams};
 use crate::quantity::{Incarnation, PassNumber, Sequence};
@@ -254,8 +254,9 @@ fn order(sender: u8, sequence: u64, body: Body) -> Input {
     Input::Received { group: group_name(), interface: control(), message }
 }
 
-fn to(n: u8, of: u8, pass: u64) -> Order {
-    Order { destination: id(n), address: address(of), pass: PassNumber(pass), reason: Reason::Operator }
+fn to(n: u8, of: u8, pass: u64) -> Orders {
+    let order = Order { destination: id(n), address: address(of), reason: Reason::Operator };
+    Orders { pass: PassNumber(pass), orders: [order].into() }
 }
 
 #[test]

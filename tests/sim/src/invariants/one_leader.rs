@@ -1,8 +1,8 @@
 //! S-6: one leader within a dead interval of the last fault; no command is obeyed from another.
 
 use super::{Violation, broken};
-use crate::world::{World, id_of};
-use rais_core::address::{IdAddress, ServiceAddress};
+use crate::world::{Ordered, World, id_of};
+use rais_core::address::ServiceAddress;
 
 /// Looks at whom the running boxes hold to be the leader.
 ///
@@ -30,11 +30,11 @@ pub fn was_obeyed(
     world: &World,
     index: usize,
     address: ServiceAddress,
-    ordered: Option<(IdAddress, ServiceAddress)>,
+    ordered: Option<&Ordered>,
 ) -> Result<(), Violation> {
-    let Some((sender, _)) = ordered.filter(|(_, about)| *about == address) else { return Ok(()) };
+    let Some((sender, _)) = ordered.filter(|(_, about)| about.contains(&address)) else { return Ok(()) };
     let leader = world.leader_seen_by(index);
-    if leader == Some(sender) || leader == Some(id_of(index)) {
+    if leader == Some(*sender) || leader == Some(id_of(index)) {
         return Ok(());
     }
     broken(world, "S-6 one leader", format!("box {} obeys {sender} though {leader:?} leads", index + 1))

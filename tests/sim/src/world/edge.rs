@@ -1,10 +1,10 @@
 //! What the daemon's edge would do with a node's actions: messages, scripts, addresses, announcements.
 
-use super::{Event, World};
+use super::{Event, Ordered, World};
 use crate::invariants;
 use crate::kernel::{Job, Work};
 use crate::scenario::{MS, Micros, Scripts};
-use rais_core::address::{IdAddress, ServiceAddress};
+use rais_core::address::ServiceAddress;
 use rais_core::info_message::{Body, Message};
 use rais_core::io::{Action, Input};
 use rais_core::quantity::Ticket;
@@ -26,10 +26,10 @@ fn line_of(action: &Action) -> String {
                 let part = info.part.as_ref().map(|part| format!(" {:?}", part.rows)).unwrap_or_default();
                 format!("sends {sequence} info v{}{flags} heard {heard:?}{part}", info.entry_version)
             }
-            Body::Acquire(order) => format!("sends {sequence} ACQUIRE {order:?}"),
-            Body::Release(order) => format!("sends {sequence} RELEASE {order:?}"),
+            Body::Acquire(orders) => format!("sends {sequence} ACQUIRE {orders:?}"),
+            Body::Release(orders) => format!("sends {sequence} RELEASE {orders:?}"),
             Body::Leave => format!("sends {sequence} leave"),
-            Body::Ask(whom) => format!("sends {sequence} ask {whom}"),
+            Body::Ask(ask) => format!("sends {sequence} ask {} v{}", ask.host, ask.known),
         },
         Action::Acquire { address, .. } => format!("acquire {address}"),
         Action::Release { address, .. } => format!("release {address}"),
@@ -40,7 +40,7 @@ fn line_of(action: &Action) -> String {
 }
 
 impl World {
-    pub(super) fn act(&mut self, index: usize, action: Action, ordered: Option<(IdAddress, ServiceAddress)>) {
+    pub(super) fn act(&mut self, index: usize, action: Action, ordered: Option<&Ordered>) {
         if self.trace.is_some() {
             let line = line_of(&action);
             self.note(|| format!("  box {}: {line}", index + 1));

@@ -16,7 +16,7 @@ use rais_core::params::{BoxParams, Control, GroupParams, TestParams};
 use rais_core::quantity::{Generation, Incarnation, Ticket, Utilisation};
 use rais_core::time::Instant;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -41,6 +41,9 @@ pub fn address_of(index: usize) -> ServiceAddress {
 
 mod edge;
 mod faults;
+
+/// Who gave the orders just taken in, and about which addresses.
+pub type Ordered = (IdAddress, BTreeSet<ServiceAddress>);
 
 /// What is to happen.
 #[derive(Clone, Debug)]
@@ -421,18 +424,18 @@ impl World {
         let local = self.clocks[index].local(self.now);
         let from = match &input {
             Input::Received {
-                message: Message { sender, body: Body::Acquire(order) | Body::Release(order), .. },
+                message: Message { sender, body: Body::Acquire(orders) | Body::Release(orders), .. },
                 ..
-            } => Some((*sender, order.address)),
+            } => Some((*sender, orders.orders.iter().map(|order| order.address).collect())),
             _ => None,
         };
         let Some(node) = &mut self.boxes[index].node else { return };
         self.calls += 1;
         node.handle(local, input);
-        self.drain(index, from);
+        self.drain(index, from.as_ref());
     }
 
-    fn drain(&mut self, index: usize, ordered: Option<(IdAddress, ServiceAddress)>) {
+    fn drain(&mut self, index: usize, ordered: Option<&Ordered>) {
         while let Some(action) = self.boxes[index].node.as_mut().and_then(Node::poll_action) {
             self.act(index, action, ordered);
         }
