@@ -148,7 +148,7 @@ fn peak(peak: Duration, sample: Duration) -> Duration {
 /// loses this share of the messages; `None`: too many.
 fn asks_needed(here: u32, there: u32) -> Option<u32> {
     // Half as much again as was measured: a mean says little of the next moment.
-    let worse = |loss: u32| u64::from((loss + loss / 2).max(LEAST_LOSS).min(ONE));
+    let worse = |loss: u32| u64::from((loss + loss / 2).clamp(LEAST_LOSS, ONE));
     let one = u64::from(ONE);
     let unanswered = one - (one - worse(here)) * (one - worse(there)) / one;
     // As a fraction of 2^46, so that what rounding loses is nothing.

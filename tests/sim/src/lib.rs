@@ -3,6 +3,7 @@
 //! A seed draws a [`Scenario`](scenario::Scenario); a [`World`](world::World) lives it; [`invariants`] judge it. It
 //! knows no wire format, no socket and no real clock.
 
+pub mod detection;
 pub mod invariants;
 pub mod kernel;
 pub mod network;

@@ -2,6 +2,8 @@
 
 use clap::Parser;
 use rais_core::mutation::Mutation;
+use rais_sim::detection::{Setting, measure};
+use rais_sim::scenario::{MS, Micros, SECOND};
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -26,6 +28,9 @@ struct Args {
     /// Go on after a broken promise, and list all.
     #[arg(long)]
     all: bool,
+    /// Instead of histories: how soon the dead and how often the living are found dead, over so many seeds per setting.
+    #[arg(long)]
+    detection: bool,
     /// Plant this bug in every box (needs the feature `mutations`).
     #[arg(long)]
     mutation: Option<String>,
@@ -45,6 +50,10 @@ fn main() -> ExitCode {
         Some((_, planted)) => planted,
         None => None,
     };
+    if args.detection {
+        detection(args.seeds);
+        return ExitCode::SUCCESS;
+    }
     if let Some(seed) = args.seed {
         print!("{}", rais_sim::tell(seed, planted));
         return if rais_sim::run(seed, planted).violation.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -89,4 +98,31 @@ fn main() -> ExitCode {
         started.elapsed().as_secs_f64()
     );
     if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The table by which the defaults of failure detection were chosen.
+fn detection(seeds: u64) {
+    println!("boxes networks beat  loss stall | box-minutes  false deaths  moves | outage median  worst");
+    for (boxes, networks) in [(2, 1), (3, 1), (3, 2)] {
+        for beat in [10 * MS, 100 * MS] {
+            for (loss, stall) in [(0, 0), (50, 0), (100, 0), (200, 0), (300, 0), (0, beat / 2), (100, beat / 2)] {
+                let setting = Setting { boxes, networks, beat, loss, stall, time: 20 * SECOND };
+                let all: Vec<_> = (0..seeds).map(|seed| measure(setting, seed)).collect();
+                let deaths: u64 = all.iter().map(|one| one.false_deaths).sum();
+                let moves: u64 = all.iter().map(|one| one.moves).sum();
+                let mut outages: Vec<_> = all.iter().map(|one| one.outage.unwrap_or(Micros::MAX)).collect();
+                outages.sort_unstable();
+                let ms = |at: usize| outages.get(at).map_or(0.0, |outage| *outage as f64 / MS as f64);
+                println!(
+                    "{boxes:>5} {networks:>8} {:>4} {:>5} {:>5} | {:>11} {deaths:>13} {moves:>6} | {:>13.1} {:>6.1}",
+                    beat / MS,
+                    loss,
+                    stall / MS,
+                    seeds * setting.time * boxes as u64 / (60 * SECOND),
+                    ms(outages.len() / 2),
+                    ms(outages.len().saturating_sub(1)),
+                );
+            }
+        }
+    }
 }

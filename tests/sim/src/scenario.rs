@@ -265,7 +265,9 @@ impl Scenario {
 
     fn draw_episodes(&mut self, r: &mut Random) {
         let window = r.between(500 * MS, 6 * SECOND);
-        let begin = self.formed + r.between(0, 500 * MS);
+        // In many histories the boxes have measured each other well before anything happens.
+        let measured = if Random::new(self.seed ^ 0x3ea5).chance(400) { 60 * self.beat } else { 0 };
+        let begin = self.formed + measured + r.between(0, 500 * MS);
         let count = if self.kind == Kind::Mild { 1 } else { r.between(1, 6) };
         for _ in 0..count {
             let from = begin + r.between(0, window);

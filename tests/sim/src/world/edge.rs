@@ -7,6 +7,7 @@ use crate::scenario::{MS, Micros, Scripts};
 use rais_core::address::ServiceAddress;
 use rais_core::info_message::{Body, Message};
 use rais_core::io::{Action, Input};
+use rais_core::notification::{HostState, Notification};
 use rais_core::quantity::Ticket;
 use std::rc::Rc;
 
@@ -81,6 +82,9 @@ impl World {
                 if restart {
                     self.at(self.now + MS, Event::Start(index));
                 }
+            }
+            Action::Notify(Notification::HostStateChange { host, state: HostState::Dead, .. }) => {
+                self.deaths.push((self.now, index, host));
             }
             Action::Sample { .. } | Action::Notify(_) | Action::Answer(_) => {}
         }

@@ -147,6 +147,8 @@ pub struct World {
     pub messages_sent: u64,
     /// Times an address was added to or removed from a kernel.
     pub moves: u64,
+    /// When a box took another one for dead: (when, who, whom).
+    pub deaths: Vec<(Micros, usize, IdAddress)>,
     /// Calls of a node.
     pub calls: u64,
     /// The first promise that was broken.
@@ -222,6 +224,7 @@ impl World {
             orders_sent: 0,
             messages_sent: 0,
             moves: 0,
+            deaths: Vec::new(),
             calls: 0,
             violation: None,
             trace: trace.then(Vec::new),
@@ -280,6 +283,18 @@ impl World {
             self.now = self.scenario.end;
             self.judge(invariants::at_the_end);
         }
+    }
+
+    /// Lets everything happen that happens until then, whether promises are broken or not.
+    pub fn run_until(&mut self, until: Micros) {
+        while self.queue.peek().is_some_and(|Reverse((time, ..))| *time <= until) {
+            let Some(Reverse((time, _, slot))) = self.queue.pop() else { return };
+            let Some(event) = self.events[slot].take() else { continue };
+            self.free.push(slot);
+            self.now = time;
+            self.happen(event);
+        }
+        self.now = until;
     }
 
     fn judge(&mut self, invariant: impl Fn(&Self) -> Result<(), Violation>) {
