@@ -1,10 +1,11 @@
 //! What the daemon publishes and everybody reads: the core's view, and the facts about this box around it.
 
-use rais_core::address::{GroupName, InterfaceName};
-use rais_core::time::Instant;
+use rais_core::address::{GroupName, InterfaceName, TestName};
+use rais_core::time::{Duration, Instant};
 use rais_core::view::View;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// One consistent picture of the box. Immutable; a new one replaces it.
@@ -16,6 +17,9 @@ pub struct Snapshot {
     pub about: Arc<About>,
     /// The zones, by name.
     pub zones: Vec<ZoneView>,
+    /// How long the last run of each test took.
+    #[serde(default)]
+    pub latencies: BTreeMap<TestName, Duration>,
 }
 
 /// Facts about the box that change only with a reload.
@@ -33,6 +37,9 @@ pub struct About {
     pub signer: Option<String>,
     /// SHA-256 of the running configuration's manifest, in hexadecimal.
     pub digest: String,
+    /// When the running configuration was put into force.
+    #[serde(default)]
+    pub configured: Option<Instant>,
     /// What came of the last attempt to load a configuration after the start, in words; `None`: there was none.
     pub last_reload: Option<Result<String, String>>,
     /// Per group, what the core has no use for.
@@ -61,6 +68,9 @@ pub struct ZoneView {
     pub group: GroupName,
     /// Its serial; 0: never written.
     pub serial: u32,
+    /// The addresses it leads to.
+    #[serde(default)]
+    pub addresses: Vec<IpAddr>,
     /// Addresses in it.
     pub records: u32,
     /// Times it was written.

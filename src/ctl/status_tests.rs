@@ -140,6 +140,7 @@ fn snapshot(groups: Vec<GroupView>) -> Snapshot {
         signer: Some(String::from("noc@example.net")),
         digest: String::new(),
         last_reload: None,
+        configured: None,
         groups: about.collect(),
     };
     let view = View {
@@ -151,7 +152,7 @@ fn snapshot(groups: Vec<GroupView>) -> Snapshot {
         tests: vec![],
         loads: vec![],
     };
-    Snapshot { view, about: Arc::new(about), zones: vec![] }
+    Snapshot { view, about: Arc::new(about), zones: vec![], latencies: std::collections::BTreeMap::new() }
 }
 
 fn troubled() -> (Snapshot, Runtime) {
@@ -176,6 +177,7 @@ fn troubled() -> (Snapshot, Runtime) {
         last_error: None,
     }];
     snapshot.zones = vec![ZoneView {
+        addresses: Vec::new(),
         name: String::from("www.example.net"),
         group: "edge-gateway".parse().unwrap(),
         serial: 1_774_101_909,

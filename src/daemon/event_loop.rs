@@ -17,7 +17,7 @@ use crate::os::multicast::ControlSocket;
 use crate::os::wait::{Waker, Wakeups, wait, waker};
 use crate::snapshot::{About, Snapshot, ZoneView};
 use crate::wire::{Codec, MAX_DATAGRAM};
-use rais_core::address::{GroupName, InterfaceName};
+use rais_core::address::{GroupName, InterfaceName, TestName};
 use rais_core::io::{Action, Command, CommandError, Input};
 use rais_core::node::Node;
 use rais_core::notification::Notification;
@@ -58,6 +58,8 @@ pub(super) enum News {
     Look,
     /// The zones as they now are.
     Zones(Vec<ZoneView>),
+    /// A run of a test took this long.
+    Took(TestName, Duration),
 }
 
 /// A configuration, ready to run.
@@ -267,6 +269,7 @@ impl EventLoop {
             News::About(about) => self.publisher.about(about),
             News::Look => self.publisher.look(),
             News::Zones(zones) => self.publisher.zones(zones),
+            News::Took(test, latency) => self.publisher.took(test, latency),
         }
     }
 

@@ -3,12 +3,13 @@
 
 use super::event_log::{EventLog, Left};
 use crate::event::Event;
+use crate::snmp::EventSource;
 use rais_core::notification::Notification;
 use rais_core::quantity::Incarnation;
 use rais_core::time::Instant;
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Events kept: at some 200 octets each about 2 MB, and hours of the worst flapping.
 pub(super) const MAX_EVENTS: usize = 10_000;
@@ -30,7 +31,9 @@ pub(super) struct Unnumbered {
 #[derive(Debug, Default)]
 struct Ring {
     newest: u64,
-    events: VecDeque<Event>,
+    events: VecDeque<Arc<Event>>,
+    /// The events as they were handed out last, and the newest number then.
+    picture: Option<(u64, Arc<Vec<Arc<Event>>>)>,
     /// `None`: it could not be opened; the log has said why.
     log: Option<EventLog>,
 }
@@ -49,7 +52,12 @@ impl EventTable {
         if left.bad_lines > 0 {
             tracing::warn!(lines = left.bad_lines, "torn or spoiled lines of the event log were left out");
         }
-        Self(Mutex::new(Ring { newest: left.newest, events: left.events, log }))
+        Self(Mutex::new(Ring {
+            newest: left.newest,
+            events: left.events.into_iter().map(Arc::new).collect(),
+            picture: None,
+            log,
+        }))
     }
 
     /// Ends the life: what is there is on disk then, if the disk answers.
@@ -69,7 +77,7 @@ impl EventTable {
         if ring.events.len() == MAX_EVENTS {
             ring.events.pop_front();
         }
-        ring.events.push_back(event.clone());
+        ring.events.push_back(Arc::new(event.clone()));
         if let Some(log) = &mut ring.log {
             log.append(&event);
         }
@@ -85,12 +93,33 @@ impl EventTable {
             Some(since) => ring.events.partition_point(|event| event.number <= since),
             None => ring.events.len().saturating_sub(limit),
         };
-        (ring.events.iter().skip(skip).take(limit).cloned().collect(), ring.newest)
+        (ring.events.iter().skip(skip).take(limit).map(|event| Event::clone(event)).collect(), ring.newest)
+    }
+
+    /// Everything there is, as one picture: some ten thousand pointers, made anew only after something happened.
+    #[must_use]
+    pub(super) fn picture(&self) -> Arc<Vec<Arc<Event>>> {
+        let mut ring = self.lock();
+        let newest = ring.newest;
+        match &ring.picture {
+            Some((at, picture)) if *at == newest => Arc::clone(picture),
+            _ => {
+                let picture = Arc::new(ring.events.iter().cloned().collect::<Vec<_>>());
+                ring.picture = Some((newest, Arc::clone(&picture)));
+                picture
+            }
+        }
     }
 
     /// A poisoned lock means a panic elsewhere, and that is an abort; the data itself is always whole.
     fn lock(&self) -> MutexGuard<'_, Ring> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EventSource for EventTable {
+    fn events(&self) -> Arc<Vec<Arc<Event>>> {
+        self.picture()
     }
 }
 
@@ -123,5 +152,17 @@ mod tests {
         record(&event_table, MAX_EVENTS);
         assert_eq!(numbers(&event_table, Some(0), 2), [6, 7]);
         assert_eq!(event_table.since(None, 1).1, 10_005);
+    }
+
+    #[test]
+    fn a_picture_is_made_anew_only_after_something_happened() {
+        let event_table = EventTable::default();
+        record(&event_table, 3);
+        let (one, other) = (event_table.picture(), event_table.picture());
+        assert!(Arc::ptr_eq(&one, &other));
+        record(&event_table, MAX_EVENTS);
+        assert_eq!(one.iter().map(|event| event.number).collect::<Vec<_>>(), [1, 2, 3], "it does not change");
+        let picture = event_table.picture();
+        assert_eq!((picture.len(), picture[0].number), (MAX_EVENTS, 4));
     }
 }

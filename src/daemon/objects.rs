@@ -1,8 +1,9 @@
 //! Test and load objects: one run or sample when the node asks for it (N-1, N-2). Schedules, rise and fall are the node's.
 
-use super::event_loop::Mailbox;
+use super::event_loop::{Mailbox, News};
 use super::running::Running;
 use crate::config::model::{LoadSource, Probe};
+use crate::os::clock;
 use crate::os::echo::echo;
 use crate::os::load::CpuLoad;
 use crate::os::probe;
@@ -38,9 +39,11 @@ impl Objects {
         // A test that a reload removed meanwhile: the node does not wait for it any more.
         let Some((probe, timeout)) = probe else { return };
         tokio::spawn(async move {
+            let begun = clock::now();
             let result = match probe {
                 Probe::TcpConnect { target } => probe::tcp_connect(target, timeout).await,
             };
+            mailbox.send(News::Took(test.clone(), clock::now().since(begun)));
             mailbox.input(Input::Tested { test, result });
         });
     }

@@ -3,8 +3,10 @@
 //! A change is published at once, a series of changes at a bounded rate, and ages at least once a second.
 
 use crate::snapshot::{About, Snapshot, ZoneView};
+use rais_core::address::TestName;
 use rais_core::node::Node;
 use rais_core::time::{Duration, Instant};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -20,6 +22,7 @@ const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Publisher {
     about: Arc<About>,
     zones: Vec<ZoneView>,
+    latencies: BTreeMap<TestName, Duration>,
     changed: bool,
     version: Option<u64>,
     taken: Instant,
@@ -31,7 +34,7 @@ impl Publisher {
     #[must_use]
     pub(super) fn new(about: Arc<About>) -> Self {
         let (taken, pause) = (Instant::ZERO, Duration::ZERO);
-        Self { about, zones: Vec::new(), changed: true, version: None, taken, pause }
+        Self { about, zones: Vec::new(), latencies: BTreeMap::new(), changed: true, version: None, taken, pause }
     }
 
     /// New facts about the box.
@@ -44,6 +47,11 @@ impl Publisher {
     pub(super) fn zones(&mut self, zones: Vec<ZoneView>) {
         self.changed |= self.zones != zones;
         self.zones = zones;
+    }
+
+    /// A run of a test took this long. Not worth a picture of its own: the run's result makes one if it matters.
+    pub(super) fn took(&mut self, test: TestName, latency: Duration) {
+        self.latencies.insert(test, latency);
     }
 
     /// Somebody looks: a picture is due, changed or not.
@@ -69,7 +77,10 @@ impl Publisher {
     }
 
     fn picture(&self, node: &Node, now: Instant) -> Snapshot {
-        Snapshot { view: node.view(now), about: Arc::clone(&self.about), zones: self.zones.clone() }
+        let view = node.view(now);
+        let mut latencies = self.latencies.clone();
+        latencies.retain(|test, _| view.tests.iter().any(|known| known.name == *test));
+        Snapshot { view, about: Arc::clone(&self.about), zones: self.zones.clone(), latencies }
     }
 
     /// Publishes a picture, due or not, and returns it.
@@ -102,7 +113,17 @@ mod tests {
     fn about() -> Arc<About> {
         let (version, contact, location, digest) = Default::default();
         let groups = Vec::new();
-        Arc::new(About { version, contact, location, started: START, signer: None, digest, last_reload: None, groups })
+        Arc::new(About {
+            version,
+            contact,
+            location,
+            started: START,
+            signer: None,
+            digest,
+            last_reload: None,
+            configured: None,
+            groups,
+        })
     }
 
     fn node() -> Node {

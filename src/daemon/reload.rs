@@ -13,7 +13,7 @@ use crate::config::Configuration;
 use crate::config::model::Script;
 use crate::os::executables::Executables;
 use crate::os::netlink::Netlink;
-use crate::os::{datagram::DatagramSocket, network};
+use crate::os::{clock, datagram::DatagramSocket, network};
 use crate::snapshot::{About, AboutGroup};
 use rais_core::address::{GroupName, InterfaceName};
 use rais_core::notification::Notification;
@@ -81,6 +81,8 @@ pub(super) struct Applier {
     pub(super) teller: Teller,
     /// When the daemon started.
     pub(super) started: Instant,
+    /// When the running configuration was put into force.
+    pub(super) configured: Option<Instant>,
     /// This start's number.
     pub(super) incarnation: Incarnation,
 }
@@ -149,6 +151,7 @@ impl Applier {
         if let Err(error) = self.source.confirm(&running.configuration) {
             tracing::error!(error, "this generation is not remembered: an older one could return after a restart");
         }
+        self.configured = Some(clock::now());
         let about = Arc::new(self.about(&running.configuration, last_reload));
         let params = running.configuration.box_params(self.incarnation);
         (running, Configured { params, ports, about })
@@ -188,6 +191,7 @@ impl Applier {
             signer: configuration.provenance.signer(),
             digest: configuration.provenance.digest.to_string(),
             last_reload,
+            configured: self.configured,
             groups: groups.collect(),
         }
     }

@@ -4,6 +4,7 @@
 //! the node accepted them. Meanwhile others are answered.
 
 use super::event_loop::{Mailbox, News};
+use super::event_table::EventTable;
 use super::figures::Figures;
 use super::notifier::Teller;
 use super::surveyor::LastAsked;
@@ -12,7 +13,7 @@ use crate::machine::Machine;
 use crate::os::clock;
 use crate::os::datagram::{Asked, DatagramError, DatagramSocket};
 use crate::snapshot::Snapshot;
-use crate::snmp::{Agent, AgentParams, Answered, Community, Dropped, Pending};
+use crate::snmp::{Agent, AgentParams, Answered, Community, Dropped, EventSource, Pending};
 use rais_core::io::Command;
 use rais_core::notification::Notification;
 use rais_core::time::Instant;
@@ -53,6 +54,8 @@ pub(super) struct Sources {
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Of the machine.
     pub(super) machines: watch::Receiver<Arc<Machine>>,
+    /// What happened.
+    pub(super) events: Arc<EventTable>,
 }
 
 struct Shared {
@@ -104,7 +107,9 @@ impl SnmpServer {
         mailbox: Mailbox,
         teller: Teller,
     ) -> Self {
-        let agent = Mutex::new(Agent::new(AgentParams::default()));
+        let mut agent = Agent::new(AgentParams::default());
+        agent.show_events(Arc::clone(&sources.events) as Arc<dyn EventSource>);
+        let agent = Mutex::new(agent);
         let pending = Arc::new(Semaphore::new(MAX_PENDING));
         let doubts = Mutex::new(Doubts { teller, wanted: false, told: BTreeMap::new() });
         let shared = Shared { agent, sources, figures, asked, mailbox, pending, doubts };

@@ -138,21 +138,31 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let (mailbox, inbox) = mailbox().map_err(failed(Exit::Failed, "event loop"))?;
     let (machine, machines) = watch::channel(Arc::new(Machine::default()));
     let asked = LastAsked::default();
-    let sources = Sources { snapshots: snapshot.clone(), machines };
+    let event_table = Arc::new(EventTable::open(&options.state_dir.join("events")));
+    let sources = Sources { snapshots: snapshot.clone(), machines, events: Arc::clone(&event_table) };
     let started = clock::now();
     let (notifications, teller, told) = telling();
     let snmp = SnmpServer::new(sources, Arc::clone(&figures), asked.clone(), mailbox.clone(), teller.clone());
     let start = if source.runs(&configuration) { Notification::WarmStart } else { Notification::ColdStart };
     let told = (notifications, told, start);
-    let mut applier =
-        Applier { source, netlink: netlink.clone(), executables, snmp, teller: teller.clone(), started, incarnation };
+    let (teller_there, kernel) = (teller.clone(), netlink.clone());
+    let mut applier = Applier {
+        source,
+        netlink: kernel,
+        executables,
+        snmp,
+        teller: teller_there,
+        started,
+        configured: None,
+        incarnation,
+    };
     let (running, configured) = applier.start(configuration).await.map_err(|error| match error {
         ApplyError::Refused(reason) => refused(reason),
         ApplyError::Network(reason) => Failure(Exit::Network, format!("the network can not be set up:\n{reason}")),
     })?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %incarnation, "raisd starts");
 
-    let edge = Edge { machine, asked, started, teller, told };
+    let edge = Edge { machine, asked, started, teller, told, event_table };
     let base = Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox, edge };
     let mut wired = wire(base, applier, configured)?;
     tokio::spawn(wired.control.clone().serve_socket(control_socket));
@@ -198,6 +208,7 @@ struct Edge {
     started: Instant,
     teller: Teller,
     told: (UnboundedSender<(Instant, Notification)>, Told, Notification),
+    event_table: Arc<EventTable>,
 }
 
 /// What is left to watch once everything runs.
@@ -214,7 +225,7 @@ struct Wired {
 /// Makes the queues, starts the event loop, and spawns every task that ends with it.
 fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wired, Failure> {
     let Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox, edge } = base;
-    let Edge { machine, asked, started, teller, told } = edge;
+    let Edge { machine, asked, started, teller, told, event_table } = edge;
     let (running_sender, running) = watch::channel(running);
     let ports = configured.ports.clone();
     let (actions_sender, actions) = unbounded_channel();
@@ -229,7 +240,6 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     let announcements = announcer::start(running.clone()).map_err(failed(Exit::Failed, "announcer"))?;
     let context = Context::new(netlink.clone(), running.clone(), mailbox.clone(), announcements, Arc::clone(&figures));
     let context = Arc::new(context);
-    let event_table = Arc::new(EventTable::open(&options.state_dir.join("events")));
     let notifier = Notifier {
         notifications,
         event_table: Arc::clone(&event_table),
@@ -400,6 +410,7 @@ fn nothing_yet(configuration: &Configuration, incarnation: Incarnation) -> Snaps
         signer: None,
         digest: String::new(),
         last_reload: None,
+        configured: None,
         groups: Vec::new(),
     };
     let view = View {
@@ -411,5 +422,5 @@ fn nothing_yet(configuration: &Configuration, incarnation: Incarnation) -> Snaps
         tests: Vec::new(),
         loads: Vec::new(),
     };
-    Snapshot { view, about: Arc::new(about), zones: Vec::new() }
+    Snapshot { view, about: Arc::new(about), zones: Vec::new(), latencies: BTreeMap::new() }
 }

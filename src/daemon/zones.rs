@@ -107,6 +107,7 @@ impl Keeper {
             name: params.name.clone(),
             group: GroupName::clone(&params.group),
             serial: zone.last_serial(),
+            addresses: last.iter().map(|address| address.0).collect(),
             records: u32::try_from(last.len()).unwrap_or(u32::MAX),
             updates: 0,
             last_update: None,
@@ -124,6 +125,7 @@ impl Keeper {
         self.seen = Some(fingerprint);
         self.due = now + self.params.update_interval;
         let Some(addresses) = self.table.update(group) else { return };
+        let chosen: Vec<_> = addresses.iter().map(|address| address.0).collect();
         let Some(text) = self.zone.update(addresses, clock::unix_ms() / 1000) else { return };
         let (file, content) = (self.file.clone(), text.text.clone());
         let written = tokio::task::spawn_blocking(move || write(&file, &content)).await;
@@ -131,6 +133,7 @@ impl Keeper {
             Ok(()) => {
                 self.zone.written(&text);
                 self.view.serial = text.serial;
+                self.view.addresses = chosen;
                 self.view.records = u32::try_from(text.records).unwrap_or(u32::MAX);
                 self.view.updates += 1;
                 self.view.last_update = Some(clock::now());

@@ -10,6 +10,7 @@ use super::limit::{DEFAULT_REQUESTS_PER_SECOND, Limit};
 use super::message::{self, Request, digestible, message, message_octets};
 use super::pdu::{Verdict, Work};
 use super::prepared::{Prepared, Served};
+use super::rais_mib::{EventSource, Events};
 use super::registry::Registry;
 use super::set::{Pending, Step};
 use super::v3::{Local, Responder, Salts, V3Params};
@@ -87,6 +88,7 @@ pub(crate) struct Worker {
     /// snmpSetSerialNo.
     serial_number: i32,
     machine: Arc<Machine>,
+    events: Option<Arc<dyn EventSource>>,
     prepared: Option<Prepared>,
     /// The variable bindings of the answer being made.
     bindings: Vec<u8>,
@@ -127,6 +129,7 @@ impl Agent {
             registry: registry(params.v3.is_some()),
             serial_number: 0,
             machine: Arc::default(),
+            events: None,
             prepared: None,
             bindings: Vec::with_capacity(MAX_MESSAGE_OCTETS),
         };
@@ -149,6 +152,11 @@ impl Agent {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.worker.counters
+    }
+
+    /// Shows these events from now on.
+    pub fn show_events(&mut self, events: Arc<dyn EventSource>) {
+        self.worker.events = Some(events);
     }
 
     /// Takes a picture of the machine, to answer from until another one is taken.
@@ -295,6 +303,7 @@ impl Worker {
         let fields = |verdict: Verdict| [*request_id, verdict.status as i32, verdict.index];
         let fits = |verdict, bindings| around.fits(fields(verdict), bindings);
         let Some(prepared) = &self.prepared else { return Err(Dropped::SilentDrop) };
+        let events = Events::of(self.events.as_deref());
         let work = Work {
             registry: &self.registry,
             served: Served {
@@ -302,6 +311,7 @@ impl Worker {
                 prepared,
                 machine: &self.machine,
                 counters: &self.counters,
+                events: &events,
                 serial_number: self.serial_number,
                 local,
                 max_message_octets: self.max_message_octets,

@@ -4,15 +4,17 @@
 
 use super::counters::Counters;
 use super::ip_mib::{AddressRow, address_rows};
+use super::rais_mib::{ControlRow, Events, control_rows};
 use super::table::index_order;
 use super::v3::Local;
 use crate::machine::Machine;
 use crate::snapshot::{AboutGroup, Snapshot, ZoneView};
-use rais_core::address::IdAddress;
+use rais_core::address::{GroupName, IdAddress};
 use rais_core::notification::HostState;
 use rais_core::time::Instant;
 use rais_core::view::{AddressState, GroupView, HostView, LoadView, TestView};
 use std::cell::OnceCell;
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 /// The longest origin of a zone that fits into an index: RFC 2578 lets a name have 128 sub-identifiers, of which the
@@ -29,6 +31,7 @@ pub(crate) struct Prepared {
     loads: Vec<usize>,
     zones: Vec<usize>,
     addresses: OnceCell<Vec<AddressRow>>,
+    control: OnceCell<Vec<ControlRow>>,
 }
 
 /// What a group's rows add up to.
@@ -49,6 +52,7 @@ pub(crate) struct Served<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) prepared: &'a Prepared,
     pub(crate) machine: &'a Machine,
+    pub(crate) events: &'a Events<'a>,
     pub(crate) counters: &'a Counters,
     /// snmpSetSerialNo.
     pub(crate) serial_number: i32,
@@ -75,6 +79,7 @@ impl Prepared {
             loads: sorted(&view.loads, |load| load.name.as_str()),
             zones,
             addresses: OnceCell::new(),
+            control: OnceCell::new(),
         }
     }
 
@@ -165,6 +170,17 @@ impl<'a> Served<'a> {
     /// The rows of ipAddressTable, in the order of the index.
     pub(crate) fn address_rows(&self) -> &'a [AddressRow] {
         self.prepared.addresses.get_or_init(|| address_rows(self))
+    }
+
+    /// The rows of raisControlAddressTable, in the order of the index.
+    pub(crate) fn control_rows(&self) -> &'a [ControlRow] {
+        self.prepared.control.get_or_init(|| control_rows(self))
+    }
+
+    /// Is the address in a zone of the group?
+    pub(crate) fn zones_have(&self, group: &GroupName, address: IpAddr) -> bool {
+        let zones = self.snapshot.zones.iter().filter(|zone| zone.group == *group);
+        zones.flat_map(|zone| &zone.addresses).any(|known| *known == address)
     }
 
     /// When the daemon started: the zero of sysUpTime.

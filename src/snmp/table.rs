@@ -70,12 +70,12 @@ pub(crate) trait ByGroupAndAddress: Sync {
 }
 
 /// A name as it stands in an index: its length, then its octets.
-fn name_arcs(name: &str) -> impl Iterator<Item = u32> + '_ {
+pub(crate) fn name_arcs(name: &str) -> impl Iterator<Item = u32> + '_ {
     std::iter::once(name.len() as u32).chain(name.bytes().map(u32::from))
 }
 
 /// An address as it stands in an index: InetAddressType, length, octets.
-fn address_arcs(address: IpAddr) -> impl Iterator<Item = u32> {
+pub(crate) fn address_arcs(address: IpAddr) -> impl Iterator<Item = u32> {
     let (octets, length) = match address {
         IpAddr::V4(v4) => (v4.to_ipv6_mapped().octets(), 4),
         IpAddr::V6(v6) => (v6.octets(), 16),
@@ -89,7 +89,7 @@ pub(crate) fn index_order(one: &str, other: &str) -> Ordering {
 }
 
 /// The first number in `0..end` for which `before` is false; it has to be true for all numbers before that.
-fn first_not(end: usize, before: impl Fn(usize) -> bool) -> usize {
+pub(crate) fn first_not(end: usize, before: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, end);
     while low < high {
         let middle = low + (high - low) / 2;
@@ -302,5 +302,27 @@ impl<T: ByAddress> Table for Addressed<T> {
 
     fn value<'a>(&self, served: &Served<'a>, column: u32, row: Row) -> Value<'a> {
         T::value(served, column, row.outer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_seek_among_ten_thousand_rows_looks_at_fourteen_of_them() {
+        for end in [0_usize, 1, 2, 3, 100, 10_000] {
+            let most = usize::BITS - end.leading_zeros();
+            for wanted in (0..=end).step_by(1 + end / 500) {
+                let looked = Cell::new(0);
+                let found = first_not(end, |row| {
+                    looked.set(looked.get() + 1);
+                    row < wanted
+                });
+                assert_eq!(found, wanted);
+                assert!(looked.get() <= most, "{} of {end}", looked.get());
+            }
+        }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) enum Value<'a> {
     Address(Option<IpAddr>),
     /// OBJECT IDENTIFIER.
     Identifier(&'a [u32]),
+    /// OBJECT IDENTIFIER, made up for the occasion.
+    OwnedIdentifier(Box<Oid>),
     /// Counter32.
     Counter32(u32),
     /// Gauge32 and Unsigned32.
@@ -123,6 +125,7 @@ impl<'a> Value<'a> {
             Self::Address(Some(IpAddr::V4(address))) => primitive(tag::OCTET_STRING, &address.octets(), out),
             Self::Address(Some(IpAddr::V6(address))) => primitive(tag::OCTET_STRING, &address.octets(), out),
             Self::Identifier(arcs) => name(&Oid::new(arcs), out),
+            Self::OwnedIdentifier(oid) => name(oid, out),
             Self::Counter32(number) => primitive(tag::COUNTER32, Integer::from(*number).as_ref(), out),
             Self::Gauge32(number) => primitive(tag::GAUGE32, Integer::from(*number).as_ref(), out),
             Self::TimeTicks(number) => primitive(tag::TIME_TICKS, Integer::from(*number).as_ref(), out),

@@ -40,6 +40,7 @@ impl Bench {
         let (commands, refused) = (Vec::new(), Vec::new());
         let mut agent = Agent::new(params);
         agent.look_at(&Arc::new(sample::machine()));
+        agent.show_events(Arc::new(sample::Happened));
         Self { agent, now: snapshot.view.at, snapshot: Arc::new(snapshot), commands, refused }
     }
 

@@ -13,6 +13,7 @@
 
 mod bench;
 mod ber;
+mod churn;
 mod community;
 mod delivery;
 mod get;
@@ -22,6 +23,7 @@ mod malformed;
 mod mib;
 mod mutation;
 mod net_snmp;
+mod rais_tables;
 mod sample;
 mod set;
 mod smi;

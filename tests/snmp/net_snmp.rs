@@ -17,6 +17,7 @@ fn serve() -> SocketAddr {
     let address = socket.local_addr().unwrap();
     let snapshot = Arc::new(sample::snapshot());
     let mut agent = Agent::new(AgentParams { communities: vec![community()], ..AgentParams::default() });
+    agent.show_events(Arc::new(sample::Happened));
     agent.look_at(&Arc::new(sample::machine()));
     std::thread::spawn(move || {
         let mut datagram = [0; 65_535];

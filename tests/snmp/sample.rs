@@ -1,14 +1,16 @@
 //! A snapshot with something in every corner: groups whose order by name is not their order by index, addresses of both
 //! families, boxes and addresses in every state, and empty tables where a walk has to step over.
 
+use rais::event::{self, Event};
 use rais::machine::{
     Address, Hardware, Interface, InterfaceCounters, InterfaceKind, IpFigures, Machine, Memory, Sample, Storage,
 };
 use rais::snapshot::{About, AboutGroup, Snapshot, ZoneView};
+use rais::snmp::EventSource;
 use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use rais_core::counters::{Counters, DropCause};
 use rais_core::info_message::Claim;
-use rais_core::notification::{HostState, PartitionState, Reason};
+use rais_core::notification::{HostState, Notification, PartitionState, Reason};
 use rais_core::quantity::{Generation, Incarnation, Utilisation};
 use rais_core::time::{Duration, Instant};
 use rais_core::view::{AddressState, AddressView, GroupView, HostView, LoadView, PartitionView, TestView, View};
@@ -35,6 +37,7 @@ pub fn snapshot() -> Snapshot {
         signer: Some(String::from("ops@example.net")),
         digest: "ab".repeat(32),
         last_reload: Some(Err(String::from("generation 6 is older than the running 7"))),
+        configured: Some(at(2)),
         // Two of the groups only, and not in order.
         groups: vec![about_group("http", "239.77.0.1:7077"), about_group("dns", "[ff02::77]:7078")],
     };
@@ -51,6 +54,7 @@ pub fn snapshot() -> Snapshot {
         view,
         about: Arc::new(about),
         zones: vec![zone("a.example.net"), zone("b.example"), zone(&"x".repeat(101))],
+        latencies: BTreeMap::from([(TestName::new("web").unwrap(), Duration::from_micros(1200))]),
     }
 }
 
@@ -124,6 +128,26 @@ pub fn machine() -> Machine {
             unix_ms: 1_795_208_400_000,
             ..Sample::default()
         },
+    }
+}
+
+/// What happened: in an earlier life, in this one, and with a gap between the two.
+pub struct Happened;
+
+impl EventSource for Happened {
+    fn events(&self) -> Arc<Vec<Arc<Event>>> {
+        let event = |number, incarnation, notification: Notification| {
+            let text = event::sentence(&notification, &snapshot());
+            let (incarnation, unix_ms) = (Incarnation(incarnation), 1_795_208_400_000);
+            Arc::new(Event { number, incarnation, at: at(5), unix_ms, notification, text })
+        };
+        let test = || TestName::new("web").unwrap();
+        Arc::new(vec![
+            event(7, 3, Notification::TestFailed { test: test(), error: String::from("refused") }),
+            event(9, u64::MAX, Notification::ColdStart),
+            event(10, u64::MAX, Notification::TestRecovered { test: test() }),
+            event(1 << 32, u64::MAX, Notification::WarmStart),
+        ])
     }
 }
 
@@ -206,7 +230,8 @@ fn host(id: IdAddress, number: u8, state: HostState) -> HostView {
         load: 100 * u32::from(number),
         capacity: 1000,
         utilisation: Utilisation::of(100 * u32::from(number), 1000),
-        control_addresses: vec![id.0],
+        // The second control network's comes before the first's in the order of an index.
+        control_addresses: if number == 1 { vec![id.0, Ipv4Addr::new(10, 8, 0, 1).into()] } else { vec![id.0] },
         preferred: vec![ServiceAddress(Ipv4Addr::new(10, 9, 0, 100 + number).into())],
         served: 1,
         last_heard: at(3599),
@@ -265,6 +290,7 @@ fn zone(name: &str) -> ZoneView {
         name: String::from(name),
         group: GroupName::new("http").unwrap(),
         serial: 4_000_000_000,
+        addresses: vec![Ipv4Addr::new(10, 9, 0, 101).into()],
         records: 3,
         updates: 9,
         last_update: Some(at(3000)),

@@ -41,7 +41,7 @@ fn host_name(group: &GroupView, id: Option<IdAddress>) -> Value<'_> {
 }
 
 impl ByGroupAndAddress for AddressTable {
-    const COLUMNS: &'static [u32] = &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+    const COLUMNS: &'static [u32] = &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17];
 
     fn rows(served: &Served<'_>, group: usize) -> usize {
         served.group(group).map_or(0, |group| group.addresses.len())
@@ -83,6 +83,7 @@ impl ByGroupAndAddress for AddressTable {
             14 => Value::Counter32(address.transitions),
             15 => Value::up_time(address.last_change, served.started()),
             16 => maybe_text(address.last_error.as_deref()),
+            17 => Value::truth(served.zones_have(&group.name, address.address.0)),
             _ => Value::NoSuchInstance,
         }
     }

@@ -5,6 +5,8 @@
 
 mod address;
 mod agent;
+mod control_address;
+mod event;
 mod group;
 mod host;
 mod load;
@@ -13,11 +15,14 @@ mod test;
 mod zone;
 
 pub(super) use address::reason as address_reason;
+pub(super) use control_address::{ControlRow, rows as control_rows};
+pub use event::EventSource;
+pub(super) use event::Events;
 pub(super) use group::state as partition_state;
 pub(super) use host::state as host_state;
 
 use super::registry::Entry;
-use super::table::{Grouped, Named};
+use super::table::{Grouped, Named, Numbered};
 use super::value::Value;
 use rais_core::time::Instant;
 
@@ -52,12 +57,17 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::scalar(rais!(1, 1, 8), overview::reload_state),
     Entry::scalar(rais!(1, 1, 9), overview::reload_text),
     Entry::scalar(rais!(1, 1, 10), overview::discontinuity_time),
+    Entry::scalar(rais!(1, 1, 11), overview::machine_id),
+    Entry::scalar(rais!(1, 1, 12), overview::image_slot),
+    Entry::scalar(rais!(1, 1, 13), overview::config_last_change),
     Entry::table(rais!(1, 2, 1), &Named(group::GroupTable)),
     Entry::table(rais!(1, 3, 1), &Grouped(host::HostTable)),
+    Entry::table(rais!(1, 4, 1), &control_address::ControlAddressTable),
     Entry::table(rais!(1, 5, 1), &Grouped(address::AddressTable)),
     Entry::table(rais!(1, 6, 1), &Named(test::TestTable)),
     Entry::table(rais!(1, 7, 1), &Named(load::LoadTable)),
     Entry::table(rais!(1, 8, 1), &Named(zone::ZoneTable)),
+    Entry::table(rais!(1, 10, 1), &Numbered(event::EventTable)),
     Entry::scalar(rais!(1, 12, 1), agent::foreign_sources),
     Entry::scalar(rais!(1, 12, 2), agent::unexpected_pdus),
 ];

@@ -1,7 +1,7 @@
 //! raisBox: scalars about the box.
 
 use crate::snmp::prepared::Served;
-use crate::snmp::rais_mib::maybe_text;
+use crate::snmp::rais_mib::{maybe_text, time_stamp};
 use crate::snmp::value::Value;
 
 pub(super) fn name<'a>(served: &Served<'a>) -> Value<'a> {
@@ -49,4 +49,16 @@ pub(super) fn reload_text<'a>(served: &Served<'a>) -> Value<'a> {
 /// Counters begin with the daemon, as sysUpTime does: zero.
 pub(super) fn discontinuity_time<'a>(served: &Served<'a>) -> Value<'a> {
     Value::up_time(served.started(), served.started())
+}
+
+pub(super) fn machine_id<'a>(served: &Served<'a>) -> Value<'a> {
+    maybe_text(served.machine.hardware.machine_id.as_deref())
+}
+
+pub(super) fn image_slot<'a>(served: &Served<'a>) -> Value<'a> {
+    maybe_text(served.machine.hardware.slot.as_deref())
+}
+
+pub(super) fn config_last_change<'a>(served: &Served<'a>) -> Value<'a> {
+    time_stamp(served.snapshot.about.configured, served.started())
 }

@@ -4,11 +4,12 @@ use crate::snmp::prepared::Served;
 use crate::snmp::rais_mib::maybe_text;
 use crate::snmp::table::ByName;
 use crate::snmp::value::Value;
+use rais_core::address::TestName;
 
 pub(super) struct TestTable;
 
 impl ByName for TestTable {
-    const COLUMNS: &'static [u32] = &[2, 3, 4, 5, 6, 7];
+    const COLUMNS: &'static [u32] = &[2, 3, 4, 5, 6, 7, 8];
 
     fn rows(served: &Served<'_>) -> usize {
         served.tests()
@@ -27,7 +28,14 @@ impl ByName for TestTable {
             5 => Value::Counter32(test.transitions),
             6 => Value::up_time(test.last_change, served.started()),
             7 => maybe_text(test.last_error.as_deref()),
+            8 => Value::Integer(latency(served, &test.name)),
             _ => Value::NoSuchInstance,
         }
     }
+}
+
+/// Milliseconds, rounded up; -1: it has not run yet.
+fn latency(served: &Served<'_>, test: &TestName) -> i32 {
+    let took = served.snapshot.latencies.get(test);
+    took.map_or(-1, |took| i32::try_from(took.as_micros().div_ceil(1000)).unwrap_or(i32::MAX))
 }

@@ -1,0 +1,79 @@
+//! RAIS-MIB's younger tables: control addresses, events, and what was added to the others. Their syntax is `mib`'s to
+//! check; here it is what stands in them.
+
+use crate::bench::{Bench, RAIS};
+use crate::ber::{self, NO_SUCH_INSTANCE};
+
+const HTTP: &str = "4.104.116.116.112";
+
+fn text(name: &str) -> String {
+    Bench::new().get(&[&format!("{RAIS}.{name}")]).variables[0].text()
+}
+
+fn number(name: &str) -> i64 {
+    Bench::new().get(&[&format!("{RAIS}.{name}")]).variables[0].number()
+}
+
+#[test]
+fn a_box_says_which_machine_and_which_slot_it_is() {
+    assert_eq!(text("1.11.0"), "0123456789abcdef".repeat(2));
+    assert_eq!((text("1.12.0").as_str(), number("1.13.0")), ("a", 200));
+}
+
+#[test]
+fn control_addresses_come_in_the_order_of_the_index_and_belong_to_their_interface() {
+    // 10.8.0.1 is the address on the second control network; the group has one control interface here.
+    let rows: Vec<_> = Bench::new()
+        .walk(&format!("{RAIS}.4.1.3.{HTTP}"))
+        .iter()
+        .map(|row| (ber::dotted(&row.name[17..]), row.text()))
+        .collect();
+    let expected =
+        [("1.4.10.9.0.1.1.4.10.8.0.1", ""), ("1.4.10.9.0.1.1.4.10.9.0.1", "lan"), ("1.4.10.9.0.2.1.4.10.9.0.2", "lan")];
+    let rows: Vec<_> = rows.iter().map(|(index, interface)| (index.as_str(), interface.as_str())).collect();
+    assert_eq!(rows[..3], expected);
+    assert_eq!(rows.len(), 7);
+}
+
+#[test]
+fn an_address_says_whether_a_zone_leads_to_it() {
+    let in_zone = |address: u8| number(&format!("5.1.17.{HTTP}.1.4.10.9.0.{address}"));
+    assert_eq!((in_zone(101), in_zone(102)), (1, 2));
+    assert_eq!(number("5.1.17.1.122.1.4.10.9.0.101"), 2, "the zones are of another group");
+}
+
+#[test]
+fn a_latency_is_rounded_up_and_unknown_before_the_first_run() {
+    assert_eq!((number("6.1.8.3.119.101.98"), number("6.1.8.2.100.98")), (2, -1));
+}
+
+#[test]
+fn events_are_rows_by_number_over_all_lives() {
+    let numbers: Vec<_> = Bench::new().walk(&format!("{RAIS}.10.1.7")).iter().map(|row| row.name[12]).collect();
+    assert_eq!(numbers, [7, 9, 10], "a number beyond 32 bits fits no index");
+    assert_eq!(text("10.1.7.7"), "test web failed: refused");
+    assert_eq!((number("10.1.6.7"), number("10.1.6.10")), (2, 1), "warning, info");
+    assert_eq!((number("10.1.4.7"), number("10.1.3.7")), (3, 0), "the up-time of an earlier life is nobody's");
+    assert_eq!(number("10.1.3.10"), 500);
+}
+
+#[test]
+fn an_event_names_its_notification() {
+    let identifier = |event: u32| {
+        let answer = Bench::new().get(&[&format!("{RAIS}.10.1.5.{event}")]);
+        ber::dotted(&ber::read_oid(&answer.variables[0].content))
+    };
+    let expected = ["1.3.6.1.4.1.32473.1.0.5", "1.3.6.1.6.3.1.1.5.1", "1.3.6.1.4.1.32473.1.0.7"];
+    assert_eq!([7, 9, 10].map(identifier), expected);
+}
+
+#[test]
+fn a_manager_reads_on_from_the_last_number_it_knows() {
+    let mut bench = Bench::new();
+    let after =
+        |bench: &mut Bench, number: u64| bench.get_next(&[&format!("{RAIS}.10.1.7.{number}")]).variables.remove(0);
+    assert_eq!(after(&mut bench, 7).name[12], 9, "over the gap");
+    assert_eq!(after(&mut bench, 8).name[12], 9);
+    assert_ne!(after(&mut bench, 10).name[..11], ber::parse(&format!("{RAIS}.10.1"))[..], "nothing newer");
+    assert_eq!(bench.get(&[&format!("{RAIS}.10.1.7.8")]).variables[0].tag, NO_SUCH_INSTANCE);
+}
