@@ -139,6 +139,7 @@ fn words_of_input(input: &Input) -> String {
         Input::Tested { test, result } => format!("tested {test}: {}", words_of_result(result)),
         Input::Sampled { load, result: Ok((now, capacity)) } => format!("sampled {load}: {now} of {capacity}"),
         Input::Sampled { load, result: Err(error) } => format!("sampled {load}: failed: {error}"),
+        Input::Claimed { interface, address, mac } => format!("{mac} claims {address} on {interface}"),
         Input::Carrier { interface, up } => format!("carrier {interface}: {}", if *up { "up" } else { "down" }),
         Input::Command(command) => format!("command {}", json(command)),
         Input::Configure(params) => format!("configure generation {}", params.generation),

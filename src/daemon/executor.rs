@@ -15,7 +15,7 @@ use rais_core::address::{GroupName, ServiceAddress};
 use rais_core::io::{Action, Input};
 use rais_core::notification::Reason;
 use rais_core::quantity::Ticket;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -52,6 +52,8 @@ pub(super) struct Context {
     pub(super) figures: Arc<Figures>,
     /// Addresses that are configured, each with the place it was put: a reload may have changed the group's since.
     places: Mutex<BTreeMap<Key, Arc<Place>>>,
+    /// Tells that these changed.
+    pub(super) moved: watch::Sender<()>,
     scripts: Semaphore,
 }
 
@@ -90,12 +92,19 @@ impl Context {
         figures: Arc<Figures>,
     ) -> Self {
         let objects = Objects::new(running.clone(), mailbox.clone());
-        let (places, scripts) = (Mutex::default(), Semaphore::new(MAX_SCRIPTS));
-        Self { netlink, running, mailbox, announcements, objects, figures, places, scripts }
+        let (places, moved, scripts) = (Mutex::default(), watch::Sender::new(()), Semaphore::new(MAX_SCRIPTS));
+        Self { netlink, running, mailbox, announcements, objects, figures, places, moved, scripts }
     }
 
     fn places(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<Place>>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The addresses that are configured on a link.
+    pub(super) fn configured_on(&self, interface_index: u32) -> BTreeSet<IpAddr> {
+        let places = self.places();
+        let here = places.iter().filter(|(_, place)| place.interface_index == interface_index);
+        here.map(|((_, address), _)| address.0).collect()
     }
 
     /// Removes whatever is still configured, scripts or not: for an exit that did not go as it should.
@@ -355,6 +364,7 @@ impl Job {
 
     /// Frees the addresses first: the node may have the next action ready at once.
     fn finish(&self, ended: impl IntoIterator<Item = (Ticket, ServiceAddress, Result<(), String>)>) {
+        self.context.moved.send_replace(());
         let ended: Vec<_> = ended.into_iter().collect();
         let keys = ended.iter().map(|(_, address, _)| (self.group.clone(), *address));
         let _ = self.end.send(keys.collect());

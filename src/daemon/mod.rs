@@ -14,6 +14,7 @@
 //! `Node::handle`. Heartbeats leave from its thread, which nothing else can delay (G-69).
 
 mod announcer;
+mod conflicts;
 mod control;
 mod event_log;
 mod event_loop;

@@ -17,7 +17,7 @@ use super::running::Running;
 use super::snmp_server::{SnmpServer, Sources};
 use super::source::Source;
 use super::surveyor::{LastAsked, Surveyor};
-use super::{announcer, links, zones};
+use super::{announcer, conflicts, links, zones};
 use crate::config::Configuration;
 use crate::machine::Machine;
 use crate::os::executables::Executables;
@@ -255,6 +255,7 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     let control = Control { snapshots: snapshot.clone(), event_table, mailbox: mailbox.clone(), reloader, figures };
 
     tokio::spawn(Executor::new(Arc::clone(&context), actions).run());
+    tokio::spawn(conflicts::watch(Arc::clone(&context)));
     tokio::spawn(applier.run(requests, running_sender, ports, mailbox.clone()));
     let (link_events, events) = unbounded_channel();
     tokio::spawn(links::watch(running.clone(), netlink, mailbox.clone(), link_events, teller));

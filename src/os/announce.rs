@@ -2,7 +2,7 @@
 //! G-60, G-61).
 //!
 //! The frames are written by hand to a packet socket, so it works before the kernel has the address, costs one system
-//! call per frame and never waits. Who announces what, and how often, is decided elsewhere. RFC 5227 §3, RFC 826,
+//! call per hundred frames and never waits. Who announces what, and how often, is decided elsewhere. RFC 5227 §3, RFC 826,
 //! RFC 4861 §7.2.6.
 
 use crate::os::netlink::MacAddress;
@@ -19,6 +19,9 @@ const ALL_NODES_MAC: MacAddress = [0x33, 0x33, 0, 0, 0, 1];
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 /// Room for the frames of a thousand addresses to wait for the wire.
 const SEND_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Frames in one system call.
+const PORTION: usize = 100;
 
 /// Why an interface can not be announced on.
 #[derive(Debug, Error)]
@@ -84,51 +87,81 @@ impl Announcer {
     }
 
     /// Announces every address to the whole segment, once: two ARP forms for IPv4 (some systems heed only requests, some
-    /// only replies), one advertisement for IPv6.
+    /// only replies), one advertisement for IPv6. Then it asks whether anybody else has them (RFC 5227 §2.1.1, RFC 4862
+    /// §5.4.2): one who does would otherwise be heard of only by chance.
     pub fn announce(&self, addresses: &[IpAddr]) -> Announced {
-        let mut announced = Announced::default();
+        let mut frames = Vec::with_capacity(addresses.len() * 3);
         for address in addresses {
             match address {
                 IpAddr::V4(address) => {
-                    self.send(&arp_frame(ArpForm::Request, self.mac, *address), &mut announced);
-                    self.send(&arp_frame(ArpForm::Reply, self.mac, *address), &mut announced);
+                    frames.push(arp_frame(ArpForm::Request, self.mac, *address));
+                    frames.push(arp_frame(ArpForm::Reply, self.mac, *address));
                 }
-                IpAddr::V6(address) => {
-                    self.send(&advertisement_frame(self.mac, *address, self.role, None), &mut announced)
-                }
+                IpAddr::V6(address) => frames.push(advertisement_frame(self.mac, *address, self.role, None)),
             }
         }
-        announced
+        let ask = |address: &IpAddr| match address {
+            IpAddr::V4(address) => arp_frame(ArpForm::Probe, self.mac, *address),
+            IpAddr::V6(address) => solicitation_frame(self.mac, *address),
+        };
+        frames.extend(addresses.iter().map(ask));
+        self.send(&frames)
     }
 
     /// Announces every address to each of `neighbours` of its family, in frames of their own: an ARP question in the
     /// address's name, an advertisement.
     pub fn announce_to(&self, neighbours: &[Neighbour], addresses: &[IpAddr]) -> Announced {
-        let mut announced = Announced::default();
+        let mut frames = Vec::new();
         for neighbour in neighbours {
             for address in addresses {
                 match (address, neighbour.address) {
                     (IpAddr::V4(address), IpAddr::V4(to)) => {
-                        let frame = arp_frame(ArpForm::Question { of: to, at: neighbour.mac }, self.mac, *address);
-                        self.send(&frame, &mut announced);
+                        frames.push(arp_frame(ArpForm::Question { of: to, at: neighbour.mac }, self.mac, *address));
                     }
                     (IpAddr::V6(address), IpAddr::V6(to)) => {
-                        let frame = advertisement_frame(self.mac, *address, self.role, Some((to, neighbour.mac)));
-                        self.send(&frame, &mut announced);
+                        frames.push(advertisement_frame(self.mac, *address, self.role, Some((to, neighbour.mac))));
                     }
                     _ => {}
                 }
             }
         }
-        announced
+        self.send(&frames)
     }
 
-    fn send(&self, frame: &[u8], announced: &mut Announced) {
-        // SAFETY: `frame` is live and `frame.len()` octets long; the kernel only reads it.
-        let result =
-            unsafe { libc::send(self.socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), libc::MSG_DONTWAIT) };
-        let counter = if result < 0 { &mut announced.dropped } else { &mut announced.sent };
-        *counter = counter.saturating_add(1);
+    /// Hands frames over by the hundred: a thousand addresses are announced before the first client has turned round.
+    fn send(&self, frames: &[Vec<u8>]) -> Announced {
+        let mut announced = Announced::default();
+        for portion in frames.chunks(PORTION) {
+            let mut parts: Vec<libc::iovec> = portion
+                .iter()
+                .map(|frame| libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() })
+                .collect();
+            let message = |part: &mut libc::iovec| {
+                // SAFETY: all zeros is a valid `mmsghdr`: no name, no control data, nothing to send.
+                let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };
+                message.msg_hdr.msg_iov = part;
+                message.msg_hdr.msg_iovlen = 1;
+                message
+            };
+            let mut messages: Vec<libc::mmsghdr> = parts.iter_mut().map(message).collect();
+            let mut rest = messages.as_mut_slice();
+            while !rest.is_empty() {
+                let count = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+                // SAFETY: `rest` holds `count` messages, whose parts point to frames that live; the kernel reads them and
+                // writes nothing but the messages' lengths.
+                let sent =
+                    unsafe { libc::sendmmsg(self.socket.as_raw_fd(), rest.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
+                let sent = usize::try_from(sent).unwrap_or(0);
+                announced.sent = announced.sent.saturating_add(u32::try_from(sent).unwrap_or(u32::MAX));
+                rest = rest.get_mut(sent..).unwrap_or_default();
+                if let [_, others @ ..] = rest {
+                    // The one at which it stopped was not taken.
+                    announced.dropped = announced.dropped.saturating_add(1);
+                    rest = others;
+                }
+            }
+        }
+        announced
     }
 }
 
@@ -157,6 +190,8 @@ enum ArpForm {
     Request,
     /// To everybody, unasked: this address is here.
     Reply,
+    /// To everybody, in nobody's name: does anybody else have this address? Nobody notes who asked.
+    Probe,
     /// To one neighbour, in the address's name: who has your own address? Whoever is asked notes who asked (RFC 826),
     /// even where gratuitous ARP is turned off.
     Question { of: Ipv4Addr, at: MacAddress },
@@ -164,9 +199,10 @@ enum ArpForm {
 
 /// An ARP frame that says that `address` is at `mac`.
 fn arp_frame(form: ArpForm, mac: MacAddress, address: Ipv4Addr) -> Vec<u8> {
+    let sender_address = if form == ArpForm::Probe { Ipv4Addr::UNSPECIFIED } else { address };
     let (operation, destination, target_mac, target_address) = match form {
         // RFC 5227 §3: the target's hardware address is of no meaning in a request and is sent as zero.
-        ArpForm::Request => ([0, 1], BROADCAST, [0; 6], address),
+        ArpForm::Request | ArpForm::Probe => ([0, 1], BROADCAST, [0; 6], address),
         // RFC 5944 §4.6: the target's hardware address repeats the sender's. Linux takes it for gratuitous only then,
         // and any other reply it ignores for a second after the entry last changed.
         ArpForm::Reply => ([0, 2], BROADCAST, mac, address),
@@ -180,7 +216,7 @@ fn arp_frame(form: ArpForm, mac: MacAddress, address: Ipv4Addr) -> Vec<u8> {
         &[0, 1, 0x08, 0, 6, 4],
         &operation,
         &mac,
-        &address.octets(),
+        &sender_address.octets(),
         &target_mac,
         &target_address.octets(),
         // up to Ethernet's 60 octets: some network cards refuse less
@@ -224,6 +260,28 @@ fn advertisement_frame(mac: MacAddress, address: Ipv6Addr, role: Role, to: Optio
         &[0x60, 0, 0, 0, 0, length, ICMPV6, 255],
         &address.octets(),
         &to.octets(),
+        &body(checksum),
+    ]
+    .concat()
+}
+
+/// A frame that asks whether anybody has `address`, in nobody's name, as duplicate address detection does.
+fn solicitation_frame(mac: MacAddress, address: Ipv6Addr) -> Vec<u8> {
+    const ICMPV6: u8 = 58;
+    let [.., x, y, z] = address.octets();
+    let group = Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, x, y, z]);
+    let body = |checksum: [u8; 2]| [&[135, 0][..], &checksum, &[0; 4], &address.octets()].concat();
+    let unsummed = body([0, 0]);
+    let length = u8::try_from(unsummed.len()).unwrap_or(u8::MAX);
+    let pseudo_header = [&[0; 16][..], &group.octets(), &[0, 0, 0, length, 0, 0, 0, ICMPV6]].concat();
+    let checksum = internet_checksum(&[pseudo_header, unsummed].concat());
+    [
+        &[0x33, 0x33, 0xff, x, y, z][..],
+        &mac,
+        &[0x86, 0xdd],
+        &[0x60, 0, 0, 0, 0, length, ICMPV6, 255],
+        &[0; 16],
+        &group.octets(),
         &body(checksum),
     ]
     .concat()
@@ -280,6 +338,18 @@ mod tests {
             let summed = [&frame[22..54], &[0, 0, 0, 32, 0, 0, 0, 58][..], &frame[54..]].concat();
             assert_eq!(internet_checksum(&summed), [0, 0]);
         }
+    }
+
+    #[test]
+    fn whether_anybody_else_has_an_address_is_asked_in_nobody_s_name() {
+        let frame = arp_frame(ArpForm::Probe, MAC, Ipv4Addr::new(10, 9, 0, 101));
+        assert_eq!(&frame[20..32], &[&[0, 1][..], &MAC, &[0; 4]].concat());
+        assert_eq!(&frame[32..42], &[0, 0, 0, 0, 0, 0, 10, 9, 0, 101]);
+        let frame = solicitation_frame(MAC, "fd00:9::12:3456".parse().unwrap());
+        assert_eq!(&frame[..6], &[0x33, 0x33, 0xff, 0x12, 0x34, 0x56]);
+        assert_eq!(&frame[22..38], &[0; 16]);
+        let summed = [&frame[22..54], &[0, 0, 0, 24, 0, 0, 0, 58][..], &frame[54..]].concat();
+        assert_eq!(internet_checksum(&summed), [0, 0]);
     }
 
     #[test]

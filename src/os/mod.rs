@@ -7,6 +7,7 @@
 
 pub mod announce;
 pub mod bundle;
+pub mod claims;
 pub mod clock;
 pub mod datagram;
 pub mod echo;

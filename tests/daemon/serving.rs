@@ -236,6 +236,48 @@ fn a_daemon_that_is_started_again_within_its_lease_serves_on_without_a_gap() {
 }
 
 #[test]
+fn a_stranger_that_uses_a_service_address_is_told_of_and_a_box_of_the_group_is_not() {
+    let mut lab = Lab::new(2);
+    for number in 1..=2 {
+        let gateway = lab.gateway(number);
+        // Announced so often, it is asked as often whether anybody else has them.
+        gateway.write_configuration(&gateway.configuration().replace("beat = ", "announce_every = \"1s\"\nbeat = "));
+    }
+    lab.start();
+    let conflicts = |lab: &Lab| -> Vec<Notification> {
+        let all = lab.gateways().iter().flat_map(|gateway| gateway.events());
+        let of_conflicts = |notification: &Notification| matches!(notification, Notification::AddressConflict { .. });
+        all.map(|event| event.notification).filter(of_conflicts).collect()
+    };
+    // Addresses that move from box to box are no strangers' doing.
+    lab.gateway(2).signal(Signal::SIGTERM);
+    assert_eq!(lab.gateway(2).wait(), Some(0));
+    lab.settle();
+    lab.gateway(2).start();
+    lab.settle();
+    let rogue = lab.client();
+    for address in ["10.99.0.102/32", "fd00:99::150/128 nodad"] {
+        run(&format!("ip -n {rogue} addr add {address} dev lan"));
+    }
+    let mac = run(&format!("ip -n {rogue} -o link show dev lan"));
+    let mac = mac.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    until("both are told of", || {
+        let told = conflicts(&lab);
+        let of = |wanted: &str| {
+            told.iter().any(|conflict| match conflict {
+                Notification::AddressConflict { address, mac: seen, .. } => {
+                    address.to_string() == wanted && *seen == mac
+                }
+                _ => false,
+            })
+        };
+        if of("10.99.0.102") && of("fd00:99::150") { Ok(()) } else { Err(format!("{told:?}")) }
+    });
+    assert_eq!(conflicts(&lab).len(), 2, "once each: {:?}", conflicts(&lab));
+    lab.settle();
+}
+
+#[test]
 fn a_thousand_addresses_move_about_as_fast_as_one() {
     const COUNT: usize = 1000;
     let mut lab = Lab::new(2);

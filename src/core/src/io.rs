@@ -70,6 +70,15 @@ pub enum Input {
         /// `Err` holds what went wrong, in words.
         result: Result<(), String>,
     },
+    /// Some other machine claims a service address on a service interface (RFC 5227 §2.4).
+    Claimed {
+        /// The interface.
+        interface: InterfaceName,
+        /// The address.
+        address: ServiceAddress,
+        /// The machine's hardware address, as `02:00:5e:00:00:01`.
+        mac: String,
+    },
     /// A service interface lost or regained its carrier.
     Carrier {
         /// The interface.

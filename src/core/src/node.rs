@@ -156,6 +156,12 @@ impl Node {
                     self.link_loads(now);
                 }
             }
+            Input::Claimed { interface, address, mac } => {
+                for group in self.groups.values_mut() {
+                    group.claimed(&interface, address, mac.clone(), now, out);
+                    group.touch();
+                }
+            }
             Input::Carrier { interface, up } => {
                 let changed = if up { self.down.remove(&interface) } else { self.down.insert(interface) };
                 if changed {

@@ -282,7 +282,12 @@ impl Machine {
     /// SIGKILL to the daemon and what it had started. Gives the instant before.
     pub fn kill_daemon(&mut self) -> Result<Instant> {
         // Looked up first: it takes milliseconds.
-        let pids = self.processes()?;
+        // Whatever kills raisd spares the process that is there for just that.
+        let is_guardian = |pid: &Pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|octet| *octet == 0).any(|word| word == b"--guardian")
+        };
+        let pids: Vec<_> = self.processes()?.into_iter().filter(|pid| !is_guardian(pid)).collect();
         let daemon = self.running_mut()?.daemon.as_mut().context("the daemon does not run")?;
         let before = Instant::now();
         kill_at_once(&pids);

@@ -7,6 +7,7 @@
 
 mod agreement;
 mod announcer;
+mod conflict;
 mod health;
 mod leading;
 mod leaving;
@@ -36,6 +37,7 @@ use crate::time::{Duration, Instant};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use announcer::Announcer;
+use conflict::Suspect;
 use leaving::Stage;
 use partition::Side;
 use picture::Track;
@@ -112,6 +114,7 @@ pub(crate) struct Group {
     /// Whom a leader last ordered to acquire an address, and when: all hear it, so the next leader can go on from there.
     orders_heard: BTreeMap<ServiceAddress, (IdAddress, Instant)>,
     announcer: Announcer,
+    suspects: BTreeMap<ServiceAddress, Suspect>,
     next_renewal: Instant,
     /// This box's own entry without ages, and its version (G-3).
     rows: Vec<Row>,
@@ -167,6 +170,7 @@ impl Group {
             last_orders: BTreeMap::new(),
             orders_heard: BTreeMap::new(),
             announcer: Announcer::new(params.announce_every, now),
+            suspects: BTreeMap::new(),
             next_renewal: now + params.lease / 3,
             rows: Vec::new(),
             entry_version: EntryVersion::default(),

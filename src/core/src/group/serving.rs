@@ -20,6 +20,13 @@ pub(crate) struct Held {
     reason: Reason,
 }
 
+impl Held {
+    /// It is in this state.
+    pub(super) fn serves(&self, claim: Claim) -> bool {
+        self.holding.claim() == Some(claim)
+    }
+}
+
 impl Group {
     /// Starts to acquire an address that is not held.
     pub(super) fn acquire(&mut self, address: ServiceAddress, reason: Reason, now: Instant, out: &mut Outbox) {
@@ -88,6 +95,7 @@ impl Group {
                 out.push(Action::Notify(Notification::AcquireFailed { group, address, error }));
             }
             (Ended::Released, error) => {
+                self.forget_suspect(address);
                 if let Some(error) = error {
                     self.counters.release_failures = self.counters.release_failures.saturating_add(1);
                     let group = group.clone();

@@ -357,3 +357,63 @@ fn ten_thousand_addresses_move_when_their_box_dies() {
     lab.run_until(secs(2));
     assert_eq!(served(&lab, 2), 10_000);
 }
+
+#[test]
+fn a_stranger_s_claim_is_told_of_once_it_is_repeated_and_defended_at_most_every_ten_seconds() {
+    let mut lab = three();
+    let claim = |lab: &mut Lab, of: u8, mac: &str| {
+        let claimed = Input::Claimed { interface: lan(), address: address(of), mac: mac.into() };
+        lab.input(1, claimed);
+    };
+    let told = |lab: &Lab| {
+        let conflict =
+            |(_, action): &&(u8, Action)| matches!(action, Action::Notify(Notification::AddressConflict { .. }));
+        lab.log.iter().filter(conflict).count()
+    };
+    let announced = |lab: &Lab| {
+        let of_1 = |(n, action): &&(u8, Action)| {
+            *n == 1 && matches!(action, Action::Announce { addresses, .. } if addresses.contains(&address(1)))
+        };
+        lab.log.iter().filter(of_1).count()
+    };
+    lab.run_until(secs(5));
+    claim(&mut lab, 2, "02:00:00:00:00:09");
+    let before = announced(&lab);
+    claim(&mut lab, 1, "02:00:00:00:00:09");
+    assert_eq!(announced(&lab), before + 1, "defended at once");
+    lab.run_until(ms(5900));
+    claim(&mut lab, 1, "02:00:00:00:00:09");
+    assert_eq!(told(&lab), 0, "it may be a straggler");
+    lab.run_until(secs(7));
+    claim(&mut lab, 1, "02:00:00:00:00:09");
+    claim(&mut lab, 1, "02:00:00:00:00:09");
+    assert_eq!(told(&lab), 1);
+    lab.run_until(secs(14));
+    let before = announced(&lab);
+    claim(&mut lab, 1, "02:00:00:00:00:09");
+    assert_eq!(announced(&lab), before, "defended less than ten seconds ago");
+    lab.run_until(secs(16));
+    claim(&mut lab, 1, "02:00:00:00:00:09");
+    assert_eq!(announced(&lab), before + 1);
+    assert_eq!(told(&lab), 1, "and told of once");
+    lab.run_until(secs(300));
+    claim(&mut lab, 1, "02:00:00:00:00:09");
+    lab.run_until(secs(302));
+    claim(&mut lab, 1, "02:00:00:00:00:09");
+    assert_eq!(told(&lab), 2, "after a long time of quiet it is another conflict");
+}
+
+#[test]
+fn a_claim_of_another_box_of_the_group_is_no_stranger_s() {
+    let mut lab = three();
+    lab.run_until(secs(5));
+    for at in [5, 7, 9] {
+        lab.run_until(secs(at));
+        // Box 1 does not serve the address of box 2.
+        lab.input(1, Input::Claimed { interface: lan(), address: address(2), mac: "02:00:00:00:00:02".into() });
+        // And serves nothing on the control network.
+        lab.input(1, Input::Claimed { interface: control(), address: address(1), mac: "02:00:00:00:00:02".into() });
+    }
+    let conflict = |(_, action): &(u8, Action)| matches!(action, Action::Notify(Notification::AddressConflict { .. }));
+    assert!(!lab.log.iter().any(conflict));
+}
