@@ -4,6 +4,7 @@
 
 mod configuration;
 mod edges;
+mod faults;
 mod fuzz;
 mod journal;
 mod lab;
