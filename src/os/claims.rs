@@ -273,10 +273,9 @@ mod tests {
 
     #[test]
     fn close_addresses_share_a_range_and_no_address_is_ever_left_out() {
-        let table: [(Vec<u32>, Vec<(u32, u32)>); 3] =
-            [(vec![], vec![]), (vec![7], vec![(7, 7)]), (vec![1, 2, 3, 9, 10], vec![(1, 3), (9, 10)])];
+        let table = [(&[][..], &[][..]), (&[7], &[(7, 7)]), (&[1, 2, 3, 9, 10], &[(1, 3), (9, 10)])];
         for (addresses, expected) in table {
-            assert_eq!(ranges(addresses.into_iter()), expected);
+            assert_eq!(ranges(addresses.iter().copied()), expected);
         }
         let scattered: Vec<u32> = (0..1000).map(|n| n * n).collect();
         let found = ranges(scattered.iter().copied());
