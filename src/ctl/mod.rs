@@ -7,6 +7,7 @@ pub mod client;
 pub mod config_command;
 pub mod events;
 pub mod human;
+pub mod plan;
 pub mod protocol;
 pub mod replay_command;
 pub mod status;
@@ -37,7 +38,8 @@ Exit codes:
   0  done
   1  refused or failed; the reason is on standard error
   2  the command line makes no sense
-  3  raisd could not be reached";
+  3  raisd could not be reached
+  4  `plan`: an address would be served by nobody";
 
 /// Look at and operate a rais box.
 #[derive(Debug, Parser)]
@@ -75,6 +77,11 @@ enum Command {
     ///
     /// Only the group's leader can do this; any other box refuses and names the leader to ask.
     Release(ReleaseArgs),
+    /// Show what would become of the service addresses without some boxes; nothing is done
+    ///
+    /// Answered by the choice that the leader makes, on what this box knows now. Exit code 4: an address would be served
+    /// by nobody.
+    Plan(PlanArgs),
     /// Load the configuration anew; a bad one changes nothing, and all its faults are shown
     Reload,
     /// Check, sign and verify configurations, without a raisd
@@ -136,6 +143,19 @@ struct ReleaseArgs {
     group: Option<GroupName>,
 }
 
+#[derive(Debug, Args)]
+struct PlanArgs {
+    /// A box that is thought away, by name or id address; several may be
+    #[arg(long, required = true, value_name = "BOX")]
+    without: Vec<String>,
+    /// Only in this group [default: in every group that has one of the boxes]
+    #[arg(long, value_name = "GROUP")]
+    group: Option<GroupName>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Why a command ended without success.
 #[derive(Debug, Error)]
 enum Failure {
@@ -145,6 +165,9 @@ enum Failure {
     /// raisd refused: exit code 1, nothing was changed.
     #[error("{0}")]
     Refused(String),
+    /// A plan in which addresses would be served by nobody: exit code 4.
+    #[error("{0} would be served by nobody")]
+    Lost(String),
     /// The answer is to another question: something else listens there. Exit code 1.
     #[error("raisd answered something that was not asked")]
     Confused,
@@ -170,7 +193,11 @@ pub fn main() -> ExitCode {
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("raisctl: {failure}");
-            ExitCode::from(if matches!(failure, Failure::Unreachable(_)) { 3 } else { 1 })
+            ExitCode::from(match failure {
+                Failure::Unreachable(_) => 3,
+                Failure::Lost(_) => 4,
+                Failure::Refused(_) | Failure::Confused | Failure::Output(_) => 1,
+            })
         }
     }
 }
@@ -185,6 +212,7 @@ fn run(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Drain(GroupArgs { group }) => order(socket, Order::Drain { group }),
         Command::Acquire(args) => acquire(socket, args),
         Command::Release(args) => release(socket, args),
+        Command::Plan(args) => plan_without(socket, args),
         Command::Reload => done(ask(socket, Request::Reload)?),
         // They need no raisd, and were run before this.
         Command::Config(_) | Command::Replay(_) => Ok(()),
@@ -254,6 +282,26 @@ fn show_events(socket: &Path, args: &EventsArgs) -> Result<(), Failure> {
         since = Some(if restarted { 0 } else { seen });
         limit = MAX_EVENTS;
         std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn plan_without(socket: &Path, args: PlanArgs) -> Result<(), Failure> {
+    let PlanArgs { without, group, json } = args;
+    let plans = match ask(socket, Request::Plan { group, without })? {
+        Response::Plan { plans } => plans,
+        other => return Err(unexpected(other)),
+    };
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &plans).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        out.write_all(plan::render(&plans, palette(), width()).as_bytes())?;
+    }
+    match plans.iter().map(|plan| plan.outcome.lost()).sum() {
+        0 => Ok(()),
+        1 => Err(Failure::Lost(String::from("1 address"))),
+        lost => Err(Failure::Lost(format!("{lost} addresses"))),
     }
 }
 

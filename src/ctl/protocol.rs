@@ -4,9 +4,10 @@
 //! Unix socket: a line that a vanished client left half-written is ended by the next client's empty line, and an answer
 //! that nobody fetched is recognised by its `id`. This file knows bytes, not sockets.
 
+use super::plan::GroupPlan;
 use crate::event::Event;
 use crate::snapshot::Snapshot;
-use rais_core::address::IdAddress;
+use rais_core::address::{GroupName, IdAddress};
 use rais_core::io::{Command, CommandError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -34,6 +35,14 @@ pub enum Request {
         /// At most this many, capped at [`MAX_EVENTS`].
         limit: u32,
     },
+    /// What would become of the service addresses without some boxes (G-65).
+    Plan {
+        /// In this group; absent: in every group that has one of the boxes.
+        #[serde(default)]
+        group: Option<GroupName>,
+        /// The boxes, by name or id address.
+        without: Vec<String>,
+    },
     /// An operator's command.
     Command(Command),
     /// Load the configuration anew.
@@ -60,6 +69,11 @@ pub enum Response {
         /// Number of the newest event there is; 0: none. Lower than what was seen before: the box forgot, its state
         /// directory is a new one.
         newest: u64,
+    },
+    /// To [`Request::Plan`].
+    Plan {
+        /// One for each group, by name.
+        plans: Vec<GroupPlan>,
     },
     /// The command or reload was carried out.
     Done {
@@ -319,7 +333,6 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rais_core::address::GroupName;
 
     fn group(name: &str) -> GroupName {
         GroupName::new(name).unwrap()
@@ -344,6 +357,10 @@ mod tests {
                     host: Some("10.9.0.2".parse().unwrap()),
                 }),
                 r#"{"protocol":1,"id":7,"request":"command","command":"acquire","group":"http","address":"10.9.0.101","host":"10.9.0.2"}"#,
+            ),
+            (
+                Request::Plan { group: None, without: vec![String::from("edge-1")] },
+                r#"{"protocol":1,"id":7,"request":"plan","group":null,"without":["edge-1"]}"#,
             ),
             (Request::Reload, r#"{"protocol":1,"id":7,"request":"reload"}"#),
             (Request::Version, r#"{"protocol":1,"id":7,"request":"version"}"#),

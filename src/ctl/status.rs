@@ -104,7 +104,9 @@ impl Page {
         };
         let why = match &group.partition {
             PartitionView::Serve => return,
-            PartitionView::Majority { voters, present } => format!("{present} of the {voters} voters are in this part"),
+            PartitionView::Majority { voters, present } => {
+                format!("{present} of the {} voters are in this part", voters.len())
+            }
             PartitionView::Witness { witnesses } => {
                 let state = |reached| if reached { "answers" } else { "does not answer" };
                 let each = witnesses.iter().map(|witness| format!("{} {}", witness.address, state(witness.reached)));

@@ -7,6 +7,7 @@ use rais_core::address::{HostName, ServiceAddress};
 use rais_core::counters::Counters;
 use rais_core::info_message::Claim;
 use rais_core::notification::Reason;
+use rais_core::params::Choice;
 use rais_core::quantity::{Generation, Incarnation};
 use rais_core::time::Duration;
 use rais_core::view::{LoadView, TestView, View};
@@ -74,6 +75,7 @@ fn quiet_group() -> GroupView {
         disagreeing: 0,
         beat: Duration::from_millis(100),
         dead_after: Duration::from_millis(300),
+        choice: Choice::Balanced,
         high_water_mark: Utilisation(800),
         low_water_mark: Utilisation(600),
         counters: Counters::default(),
@@ -97,8 +99,9 @@ fn troubled_group() -> GroupView {
     group.name = "edge-gateway".parse().unwrap();
     group.leader = Some("10.9.0.2".parse().unwrap());
     group.disagreeing = 1;
+    let voters = (1..=5).map(|n| IdAddress([10, 9, 0, n].into())).collect();
     (group.partition_state, group.partition) =
-        (PartitionState::Minority, PartitionView::Majority { voters: 5, present: 2 });
+        (PartitionState::Minority, PartitionView::Majority { voters, present: 2 });
     for (cause, count) in [(DropCause::BadSignature, 12), (DropCause::Malformed, 9988), (DropCause::Duplicate, 777)] {
         (0..count).for_each(|_| group.counters.drops.count(cause));
     }

@@ -7,6 +7,7 @@ use super::event_loop::{Mailbox, News};
 use super::event_table::EventTable;
 use super::figures::Figures;
 use super::reload::Reloader;
+use crate::ctl::plan;
 use crate::ctl::protocol::{
     Line, Lines, MAX_EVENTS, MAX_REQUEST, Refusal, Request, Response, decode_request, encode_response,
 };
@@ -133,6 +134,10 @@ impl Control {
                 let (events, newest) = self.event_table.since(since, limit);
                 Response::Events { events, newest }
             }
+            Request::Plan { group, without } => match plan::answer(&self.look().await.view, group.as_ref(), &without) {
+                Ok(plans) => Response::Plan { plans },
+                Err(reason) => Response::Refused(Refusal::Command { reason }),
+            },
             Request::Command(command) => self.command(command).await.unwrap_or_else(Response::Refused),
             Request::Reload => match self.reloader.reload().await {
                 Ok(message) => Response::Done { message },

@@ -11,6 +11,7 @@ use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName
 use rais_core::counters::{Counters, DropCause};
 use rais_core::info_message::Claim;
 use rais_core::notification::{HostState, Notification, PartitionState, Reason};
+use rais_core::params::Choice;
 use rais_core::quantity::{Generation, Incarnation, Utilisation};
 use rais_core::time::{Duration, Instant};
 use rais_core::view::{AddressState, AddressView, GroupView, HostView, LoadView, PartitionView, TestView, View};
@@ -194,10 +195,14 @@ fn group(name: &str) -> GroupView {
         leader: (!empty).then(|| host_id(1)),
         settled: !empty,
         partition_state: if empty { PartitionState::Minority } else { PartitionState::Serving },
-        partition: PartitionView::Majority { voters: 3, present: if empty { 1 } else { 2 } },
+        partition: PartitionView::Majority {
+            voters: (1..=3).map(host_id).collect(),
+            present: if empty { 1 } else { 2 },
+        },
         disagreeing: 1,
         beat: Duration::from_millis(100),
         dead_after: Duration::from_millis(300),
+        choice: Choice::Balanced,
         high_water_mark: Utilisation(800),
         low_water_mark: Utilisation(600),
         counters,

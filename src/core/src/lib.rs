@@ -37,3 +37,4 @@ mod service_db;
 mod test_support;
 pub mod time;
 pub mod view;
+pub mod what_if;

@@ -29,11 +29,13 @@ pub enum Mutation {
     MinorityServes,
     /// A box is found dead as soon as it is suspected, without having been asked (G-4).
     DeadAtFirstMiss,
+    /// A full box hands addresses on at once, wherever they fit or not (G-58).
+    MoveLoadAtOnce,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NeverExpire,
         Self::ActUnsettled,
         Self::ObeyAnyone,
@@ -46,6 +48,7 @@ impl Mutation {
         Self::DoubleCountAges,
         Self::MinorityServes,
         Self::DeadAtFirstMiss,
+        Self::MoveLoadAtOnce,
     ];
 }
 

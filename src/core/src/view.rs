@@ -6,6 +6,7 @@ use crate::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, Se
 use crate::counters::Counters;
 use crate::info_message::Claim;
 use crate::notification::{HostState, PartitionState, Reason};
+use crate::params::Choice;
 use crate::quantity::{Generation, Incarnation, Utilisation};
 use crate::time::{Duration, Instant};
 use alloc::string::String;
@@ -53,6 +54,8 @@ pub struct GroupView {
     pub beat: Duration,
     /// Silence after which a box is dead.
     pub dead_after: Duration,
+    /// How the leader chooses among equals (G-55).
+    pub choice: Choice,
     /// High water mark.
     pub high_water_mark: Utilisation,
     /// Low water mark.
@@ -75,8 +78,8 @@ pub enum PartitionView {
     Serve,
     /// The part with the majority serves.
     Majority {
-        /// How many boxes count.
-        voters: u32,
+        /// The boxes that count, by id address.
+        voters: Vec<IdAddress>,
         /// How many of them are in this part.
         present: u32,
     },

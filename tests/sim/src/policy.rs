@@ -29,6 +29,10 @@ pub enum PartitionPlan {
 pub struct Policies {
     /// The partition policy.
     pub partition: PartitionPlan,
+    /// Load moves (G-58): how long a box must have been full.
+    pub hold: Option<Micros>,
+    /// Load that each address brings with it, per mille of a box.
+    pub address_load: u32,
 }
 
 impl Policies {
@@ -45,7 +49,8 @@ impl Policies {
             (Kind::Orderly | Kind::Rough, 3) => PartitionPlan::Witness(random.index(boxes)),
             (Kind::Orderly | Kind::Rough, _) => PartitionPlan::Serve,
         };
-        Self { partition }
+        let hold = (kind != Kind::Mild && random.chance(200)).then_some(400 * MS);
+        Self { partition, hold, address_load: random.between(0, 150) as u32 }
     }
 
     /// How much longer than without a policy it takes until all is well.
@@ -55,6 +60,25 @@ impl Policies {
             PartitionPlan::Serve | PartitionPlan::Majority(_) => 0,
             PartitionPlan::Witness(_) => 4 * WITNESS_INTERVAL,
         }
+    }
+
+    /// How long it takes until no box is full that need not be, of so many addresses.
+    #[must_use]
+    pub fn levelled(&self, addresses: usize, action: Micros) -> Micros {
+        self.hold.map_or(0, |hold| (addresses as u64 + 1) * (hold + action + 20 * MS))
+    }
+
+    /// Load that comes and goes, where the group evens it out.
+    #[must_use]
+    pub fn episodes(&self, seed: u64, boxes: usize, begin: Micros) -> Vec<Episode> {
+        let mut random = Random::new(seed ^ 0x10ad);
+        let count = if self.hold.is_some() { random.between(1, 3) } else { 0 };
+        let one = |_| {
+            let from = begin + random.between(0, 4000 * MS);
+            let until = Some(from + random.between(200, 4000) * MS);
+            Episode { from, until, fault: Fault::Load(random.index(boxes), random.between(300, 900) as u32) }
+        };
+        (0..count).map(one).collect()
     }
 
     /// What the boxes are configured with.

@@ -69,6 +69,8 @@ pub enum Fault {
     Move(usize, usize),
     /// The operator asks the leader to have the address, by index, released.
     Release(usize),
+    /// So much more load on the box.
+    Load(usize, u32),
 }
 
 impl Fault {
@@ -92,6 +94,7 @@ impl Fault {
             | Self::Drain(_)
             | Self::Scripts(..)
             | Self::Move(..)
+            | Self::Load(..)
             | Self::Release(_) => false,
         }
     }
@@ -231,6 +234,7 @@ impl Scenario {
         };
         scenario.draw_second_owner();
         scenario.formed = scenario.boxes.iter().map(|plan| plan.start).max().unwrap_or(0) + scenario.bound();
+        scenario.formed += scenario.policies.levelled(scenario.addresses, scenario.action());
         scenario.draw_episodes(r);
         scenario
     }
@@ -276,6 +280,7 @@ impl Scenario {
             let until = if fault.may_last() && r.chance(250) { None } else { Some(until) };
             self.episodes.push(Episode { from, until, fault });
         }
+        self.episodes.extend(self.policies.episodes(self.seed, self.boxes.len(), begin));
         self.episodes.sort_by_key(|episode| episode.from);
         let ends = self.episodes.iter().map(|episode| episode.until.unwrap_or(episode.from));
         self.last_fault = ends.max().unwrap_or(begin);
@@ -298,6 +303,7 @@ impl Scenario {
         let longest = self.episodes.iter().map(after).max().unwrap_or(0);
         let orphans = self.orphan_timeout.map_or(0, |timeout| timeout + self.dead_after);
         self.converged = self.last_fault + longest + orphans + self.bound();
+        self.converged += self.policies.levelled(self.addresses, self.action());
         self.end = self.converged + 12 * self.beat;
     }
 

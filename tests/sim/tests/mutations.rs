@@ -37,4 +37,5 @@ planted! {
     a_group_that_counts_second_hand_ages_twice_is_caught => DoubleCountAges,
     a_part_without_a_majority_that_serves_is_caught => MinorityServes,
     a_group_that_buries_whom_it_suspects_is_caught => DeadAtFirstMiss,
+    a_leader_that_moves_load_at_once_is_caught => MoveLoadAtOnce,
 }

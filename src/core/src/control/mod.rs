@@ -4,6 +4,7 @@
 //! it shows, so a leader can not chase its own orders around. It sends nothing itself and keeps no clock: the group
 //! carries the decisions out, and calls again when something changed or when [`timeout`](Control::timeout) comes.
 
+mod load_moves;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use crate::quantity::PassNumber;
 use crate::time::{Duration, Instant};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use load_moves::LoadMoves;
 use plan::{Motion, Plan};
 
 /// What a pass decided.
@@ -77,6 +79,7 @@ pub(crate) struct Control {
     plans: BTreeMap<ServiceAddress, Plan>,
     /// Boxes that an address is on its way from, in this pass.
     moving_from: BTreeSet<IdAddress>,
+    load_moves: LoadMoves,
     timeout: Option<Instant>,
 }
 
@@ -94,6 +97,7 @@ impl Control {
             may_assign_from: now + grace,
             plans: BTreeMap::new(),
             moving_from: BTreeSet::new(),
+            load_moves: LoadMoves::new(now),
             timeout: Some(now),
         }
     }
@@ -144,6 +148,7 @@ impl Control {
         let table = situation.table;
         self.plans.retain(|address, _| table.contains_key(address));
         self.count_addresses(situation);
+        self.move_load(situation);
         self.moving_from = self.plans.values().filter_map(|plan| plan.motion.and_then(|motion| motion.from)).collect();
         let mut decisions = Vec::new();
         for (address, row) in table {

@@ -168,6 +168,7 @@ fn group(loads: &[u32]) -> GroupView {
         disagreeing: 0,
         beat: Duration::from_millis(100),
         dead_after: Duration::from_millis(300),
+        choice: crate::params::Choice::Balanced,
         high_water_mark: Utilisation(800),
         low_water_mark: Utilisation(600),
         counters: Counters::default(),

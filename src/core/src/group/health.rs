@@ -24,6 +24,11 @@ impl Group {
         }
         let figures_only = Fitness { load: before.load, capacity: before.capacity, ..self.fitness } == before;
         if figures_only {
+            // A leader's own load is looked at like another's.
+            if self.params.load_moves.is_some() {
+                self.control_stale = true;
+                self.touch();
+            }
             return out.changed();
         }
         self.healthy_since = if self.available() { self.healthy_since.or(Some(now)) } else { None };

@@ -147,12 +147,12 @@ impl Group {
 
     /// The policy's part of the view.
     pub(super) fn partition_view(&self) -> PartitionView {
-        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         match &self.params.partition {
             Partition::Serve => PartitionView::Serve,
-            Partition::Majority { voters } => {
-                PartitionView::Majority { voters: count(voters.len()), present: count(self.present()) }
-            }
+            Partition::Majority { voters } => PartitionView::Majority {
+                voters: voters.iter().copied().collect(),
+                present: u32::try_from(self.present()).unwrap_or(u32::MAX),
+            },
             Partition::Witness { .. } => {
                 let view = |(address, object): (&IpAddr, &TestObject)| {
                     let (reached, last_change, last_error) = object.outcome();

@@ -62,6 +62,7 @@ impl Group {
             disagreeing: self.disagreeing(),
             beat: self.params.beat,
             dead_after: self.params.dead_after,
+            choice: self.params.choice,
             high_water_mark: self.params.high_water_mark,
             low_water_mark: self.params.low_water_mark,
             counters: self.counters.clone(),

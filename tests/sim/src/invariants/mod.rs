@@ -2,6 +2,7 @@
 
 pub mod clean_stop;
 pub mod home;
+pub mod load_moves;
 pub mod no_black_hole;
 pub mod no_spurious_moves;
 pub mod one_leader;

@@ -11,7 +11,7 @@ use rais_core::params::Choice;
 pub fn evenly(world: &World) -> Result<(), Violation> {
     let scenario = &world.scenario;
     let together = scenario.boxes.iter().all(|plan| plan.start < scenario.beat / 2);
-    if scenario.choice != Choice::Balanced || !together {
+    if scenario.choice != Choice::Balanced || !together || scenario.policies.hold.is_some() {
         return Ok(());
     }
     let mut served = vec![0_u32; world.boxes.len()];

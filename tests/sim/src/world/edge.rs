@@ -7,7 +7,7 @@ use crate::scenario::{MS, Micros, Scripts};
 use rais_core::address::ServiceAddress;
 use rais_core::info_message::{Body, Message};
 use rais_core::io::{Action, Input};
-use rais_core::notification::{HostState, Notification};
+use rais_core::notification::{HostState, Notification, Reason};
 use rais_core::quantity::Ticket;
 use std::rc::Rc;
 
@@ -86,7 +86,15 @@ impl World {
             Action::Notify(Notification::HostStateChange { host, state: HostState::Dead, .. }) => {
                 self.deaths.push((self.now, index, host));
             }
-            Action::Sample { .. } | Action::Notify(_) | Action::Answer(_) => {}
+            Action::Sample { .. } => {
+                let life = self.boxes[index].life;
+                self.at(self.now + MS, Event::Sampled { at: index, life });
+            }
+            Action::Notify(Notification::Release { reason: Reason::Load, .. }) => {
+                let last = self.last_load_move.replace(self.now);
+                self.judge(|world| invariants::load_moves::are_slow(world, last));
+            }
+            Action::Notify(_) | Action::Answer(_) => {}
         }
     }
 

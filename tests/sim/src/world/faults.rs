@@ -70,6 +70,7 @@ impl World {
                 self.prolong_excuse();
                 self.handle(index, Input::Stop);
             }
+            Fault::Load(index, more) => self.boxes[index].burden += more,
             Fault::Test(index) => self.boxes[index].well = false,
             Fault::Carrier(index) => self.set_carrier(index, false),
             Fault::Quiesce(index) => self.quiesce(index, true, |group| Command::Quiesce { group }),
@@ -122,6 +123,7 @@ impl World {
                 // The kernel's news of the link waited in another socket.
                 self.set_carrier(index, self.boxes[index].carrier);
             }
+            Fault::Load(index, more) => self.boxes[index].burden -= more,
             Fault::Test(index) => self.boxes[index].well = true,
             Fault::Carrier(index) => self.set_carrier(index, true),
             Fault::Quiesce(index) | Fault::Drain(index) => {

@@ -7,12 +7,12 @@ use crate::kernel::Kernel;
 use crate::network::Network;
 use crate::random::Random;
 use crate::scenario::{Fault, MS, Micros, Scenario, Scripts};
-use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, ServiceAddress, TestName};
+use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use rais_core::info_message::{Body, Message};
 use rais_core::io::{Command, Input};
 use rais_core::mutation::Mutation;
 use rais_core::node::Node;
-use rais_core::params::{BoxParams, Control, GroupParams, TestParams};
+use rais_core::params::{BoxParams, Control, GroupParams, LoadParams, TestParams};
 use rais_core::quantity::{Generation, Incarnation, Ticket, Utilisation};
 use rais_core::time::Instant;
 use std::cmp::Reverse;
@@ -71,6 +71,10 @@ enum Event {
         life: u32,
         witness: IpAddr,
     },
+    Sampled {
+        at: usize,
+        life: u32,
+    },
     Begin(usize),
     End(usize),
     /// Look whether an address is served twice now that that is no longer excused.
@@ -105,6 +109,8 @@ pub struct SimBox {
     restart_when_stopped: bool,
     /// What the operator asked for while the daemon did not run.
     asked: Option<Command>,
+    /// Load that does not come from its addresses, per mille.
+    pub burden: u32,
     scripts: Scripts,
     next_tick: Micros,
     backlog: VecDeque<Event>,
@@ -149,6 +155,8 @@ pub struct World {
     pub moves: u64,
     /// When a box took another one for dead: (when, who, whom).
     pub deaths: Vec<(Micros, usize, IdAddress)>,
+    /// When an address was last released because its box was too full.
+    pub last_load_move: Option<Micros>,
     /// Calls of a node.
     pub calls: u64,
     /// The first promise that was broken.
@@ -170,6 +178,7 @@ pub struct World {
 struct Names {
     group: GroupName,
     test: TestName,
+    load: LoadName,
     networks: Vec<InterfaceName>,
     lan: InterfaceName,
 }
@@ -198,6 +207,7 @@ impl World {
             away_since: Some(0),
             restart_when_stopped: false,
             asked: None,
+            burden: 200,
             scripts: Scripts::Take(0),
             next_tick: Micros::MAX,
             backlog: VecDeque::new(),
@@ -210,6 +220,7 @@ impl World {
         let names = Names {
             group: name("group"),
             test: name("test"),
+            load: name("load"),
             networks: vec![name("control-1"), name("control-2")],
             lan: name("lan"),
         };
@@ -225,6 +236,7 @@ impl World {
             messages_sent: 0,
             moves: 0,
             deaths: Vec::new(),
+            last_load_move: None,
             calls: 0,
             violation: None,
             trace: trace.then(Vec::new),
@@ -320,7 +332,10 @@ impl World {
                     backlog.push_back(event);
                 }
             }
-            Event::Step { at, .. } | Event::Tested { at, .. } | Event::Witnessed { at, .. }
+            Event::Step { at, .. }
+            | Event::Tested { at, .. }
+            | Event::Witnessed { at, .. }
+            | Event::Sampled { at, .. }
                 if self.boxes[at].frozen =>
             {
                 self.boxes[at].backlog.push_back(event);
@@ -336,7 +351,12 @@ impl World {
                 let result = if self.reaches_witness(at) { Ok(()) } else { Err(String::from("no answer")) };
                 self.handle(at, Input::Witnessed { group: self.names.group.clone(), witness, result });
             }
-            Event::Tested { .. } | Event::Witnessed { .. } => {}
+            Event::Sampled { at, life } if self.boxes[at].life == life => {
+                let of_addresses = self.boxes[at].kernel.addresses(self.now).count() as u32;
+                let load = self.boxes[at].burden + of_addresses * self.scenario.policies.address_load;
+                self.handle(at, Input::Sampled { load: self.names.load.clone(), result: Ok((load, 1000)) });
+            }
+            Event::Tested { .. } | Event::Witnessed { .. } | Event::Sampled { .. } => {}
             Event::Begin(episode) => self.begin(episode),
             Event::End(episode) => self.end(episode),
             Event::LookForDuplicates => self.judge(invariants::one_server::everywhere),
@@ -382,9 +402,9 @@ impl World {
             high_water_mark: Utilisation(800),
             low_water_mark: Utilisation(600),
             tests: if tested { vec![self.names.test.clone()] } else { Vec::new() },
-            load: None,
+            load: scenario.policies.hold.map(|_| self.names.load.clone()),
             partition: scenario.policies.partition(),
-            load_moves: None,
+            load_moves: scenario.policies.hold.map(micros),
         };
         let test = TestParams { interval: micros(100 * MS), timeout: micros(50 * MS), rise: 2, fall: 2 };
         BoxParams {
@@ -393,7 +413,10 @@ impl World {
             generation: Generation(1),
             groups: BTreeMap::from([(self.names.group.clone(), group)]),
             tests: if tested { BTreeMap::from([(self.names.test.clone(), test)]) } else { BTreeMap::new() },
-            loads: BTreeMap::new(),
+            loads: match scenario.policies.hold {
+                Some(_) => BTreeMap::from([(self.names.load.clone(), LoadParams { interval: micros(100 * MS) })]),
+                None => BTreeMap::new(),
+            },
         }
     }
 

@@ -59,7 +59,7 @@ fn the_part_with_the_majority_takes_over_and_the_other_serves_nothing_until_they
     lab.run_until(secs(3));
     assert_eq!(has(&lab, 1), []);
     let view = lab.view(1);
-    assert_eq!(view.partition, PartitionView::Majority { voters: 3, present: 1 });
+    assert_eq!(view.partition, PartitionView::Majority { voters: (1..=3).map(id).collect(), present: 1 });
     assert!(view.hosts.iter().any(|host| host.id == id(1) && host.trouble == Some(Reason::Partition)));
     let mut served = [has(&lab, 2), has(&lab, 3)].concat();
     served.sort_unstable();
