@@ -19,6 +19,7 @@ mod delivery;
 mod get;
 mod get_bulk;
 mod get_next;
+mod integrations;
 mod malformed;
 mod mib;
 mod mutation;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 const MODULES: &str = "RAIS-MIB:SNMPv2-MIB:IF-MIB:IP-MIB:HOST-RESOURCES-MIB:ENTITY-MIB:UCD-SNMP-MIB";
 
 /// Serves the sample until the test process ends.
-fn serve() -> SocketAddr {
+pub fn serve() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let snapshot = Arc::new(sample::snapshot());

@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod image;
+mod integrations;
 mod interrupt;
 mod lab;
 mod prerequisites;
@@ -32,6 +33,8 @@ enum Command {
     Sim(sim::Args),
     /// Measure, beside who else does the same.
     Bench(bench::Args),
+    /// Make what management systems need to know a box, from the MIB: `mib/integrations`.
+    Integrations(integrations::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Integrations(args) => integrations::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

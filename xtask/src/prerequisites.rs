@@ -54,6 +54,9 @@ tools! {
     SNMPWALK = "snmpwalk" in "snmp";
     SNMPTRAPD = "snmptrapd" in "snmptrapd";
     SMILINT = "smilint" in "smitools";
+    SNMP_GENERATOR = "prometheus-snmp-generator" in "prometheus-snmp-exporter";
+    PROMTOOL = "promtool" in "prometheus";
+    SNMPTT = "snmptt" in "snmptt";
     // Names and signatures.
     NAMED_CHECKZONE = "named-checkzone" in "bind9-utils";
     NSD_CHECKZONE = "nsd-checkzone" in "nsd";

@@ -5,7 +5,7 @@
 
 use crate::prerequisites::{self, Tool};
 use crate::report::{Late, bad, duration, faint, good, strong};
-use crate::{cargo, image, interrupt, tidy, vm};
+use crate::{cargo, image, integrations, interrupt, tidy, vm};
 use anyhow::{Context, Result, bail, ensure};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ const TEST_TOOLS: &[Tool] = &[
     Tool::SNMPWALK,
     Tool::SNMPTRAPD,
     Tool::SMILINT,
+    Tool::SNMP_GENERATOR,
+    Tool::SNMPTT,
     Tool::NAMED_CHECKZONE,
     Tool::NSD_CHECKZONE,
     Tool::KZONECHECK,
@@ -58,10 +60,16 @@ enum Outcome {
 }
 
 /// Cheap failures first; what builds on the same artefacts stands together.
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     Stage { name: "house", what: "arrows, first lines, lengths, leftovers", tools: &[], run: house },
     Stage { name: "format", what: "rustfmt", tools: &[], run: format },
     Stage { name: "mib", what: "smilint -l 6 says nothing", tools: &[Tool::SMILINT], run: mib },
+    Stage {
+        name: "integrations",
+        what: "what management systems get is up to date; alert rules pass",
+        tools: integrations::TOOLS,
+        run: up_to_date,
+    },
     Stage { name: "licences", what: "cargo-deny: licences, bans, sources", tools: &[], run: licences },
     Stage { name: "no-std", what: "the core links where there is no std", tools: &[], run: no_std },
     Stage { name: "lints", what: "clippy, every warning an error", tools: &[], run: lints },
@@ -152,6 +160,10 @@ fn mib(_: &Args) -> Result<Outcome> {
     let said = [output.stdout, output.stderr].concat();
     ensure!(output.status.success() && said.is_empty(), "smilint:\n{}", String::from_utf8_lossy(&said).trim());
     Ok(Outcome::Passed(String::new()))
+}
+
+fn up_to_date(_: &Args) -> Result<Outcome> {
+    run_command(ourselves()?.args(["integrations", "--check"]))
 }
 
 /// Building cargo-deny takes minutes, so it is run where it is installed.
