@@ -106,10 +106,10 @@ impl Timing {
                 settle_within: ms(300),
                 quiet_bound: ms(50),
             },
-            // Emulated boxes share two cores: one may stand still for a second or two. These bounds tell a move from none, not
-            // how fast the product is.
+            // Emulated boxes share two cores, and one may stand still for a second. With a shorter beat the others would
+            // rightly ask after it and bury it; these bounds tell a move from none, not how fast the product is.
             Mode::Machines => Self {
-                beat: ms(100),
+                beat: ms(1000),
                 dead_after: ms(3000),
                 lease: ms(9000),
                 probe_every: ms(10),
