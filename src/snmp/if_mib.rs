@@ -1,7 +1,7 @@
 //! IF-MIB (RFC 2863): the interfaces as the kernel has them. Read-only: interfaces come from the signed configuration.
 //!
 //! It does not know where the figures come from. What the kernel does not count (broadcasts, multicasts sent) is not
-//! served, rather than served as zero; RAIS-AGENT-CAPABILITIES says so.
+//! served, rather than served as zero; RAIS-CAPABILITIES-MIB says so.
 
 use super::prepared::Served;
 use super::registry::Entry;

@@ -18,7 +18,8 @@ pub(crate) const SYS_UP_TIME_0: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 3, 0];
 pub(crate) const SNMP_TRAP_OID_0: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];
 
 /// The modules that are served, for sysORTable: each an identification and a description.
-const MODULES: [(&[u32], &str); 7] = [
+const MODULES: [(&[u32], &str); 8] = [
+    (rais_mib::CAPABILITIES, "RAIS-CAPABILITIES-MIB: what this agent serves of each module"),
     (&[1, 3, 6, 1, 6, 3, 1], "SNMPv2-MIB (RFC 3418): system, sysORTable, snmp"),
     (rais_mib::COMPLIANCE, "RAIS-MIB: service groups, their boxes and addresses"),
     (if_mib::MODULE, "IF-MIB (RFC 2863): interfaces"),

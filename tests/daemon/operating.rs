@@ -1,6 +1,6 @@
 //! What an operator does with `raisctl`, and over which wires.
 
-use super::lab::{Lab, until};
+use super::lab::{Lab, run, until};
 use super::terminal;
 use rais::ctl::protocol::{Request, Response};
 use std::fs;
@@ -88,4 +88,55 @@ fn the_control_protocol_runs_over_a_character_device_too() {
         let answer = terminal.ask(id, Request::Version);
         assert!(matches!(answer, Response::Version { .. }), "{answer:?}");
     }
+}
+
+/// What the client's snmpwalk reads of box 1 below a name: names and values, both as numbers.
+fn snmpwalk(lab: &Lab, below: &str) -> Vec<(String, String)> {
+    let options = concat!(
+        "-v 2c -c lab-community -On -Oq -Oe -t 5 -r 2 -m SNMPv2-SMI -M ",
+        env!("CARGO_MANIFEST_DIR"),
+        "/mib/base"
+    );
+    let walk = format!("ip netns exec {} snmpbulkwalk {options} 10.99.0.1 {below}", lab.client());
+    let lines = run(&walk);
+    let pairs = lines.lines().filter_map(|line| line.split_once(' '));
+    pairs.map(|(name, value)| (name.trim_start_matches('.').to_owned(), value.trim_matches('"').to_owned())).collect()
+}
+
+#[test]
+fn a_manager_sees_the_interfaces_and_addresses_of_the_box_follow_the_kernel() {
+    const ALIAS: &str = "1.3.6.1.2.1.31.1.1.1.18";
+    let mut lab = Lab::new(1);
+    lab.start();
+    let namespace = lab.gateway(1).namespace.clone();
+    // The picture of the machine is drawn beside the start, so it is waited for.
+    let index = until("the interface has its name", || {
+        let aliases = snmpwalk(&lab, ALIAS);
+        let lan = aliases.iter().find(|(_, alias)| alias == "lan");
+        lan.map(|(name, _)| name.rsplit('.').next().unwrap().to_owned()).ok_or(format!("{aliases:?}"))
+    });
+    let kernel = run(&format!("ip netns exec {namespace} cat /sys/class/net/lan/ifindex"));
+    assert_eq!(index, kernel.trim(), "ifIndex is the kernel's");
+    until("its service address is in ipAddressTable, on that interface", || {
+        let rows = snmpwalk(&lab, "1.3.6.1.2.1.4.34.1.3");
+        let found = rows.iter().find(|(name, _)| name.ends_with(".1.4.10.99.0.101"));
+        if found.is_some_and(|(_, interface)| *interface == index) { Ok(()) } else { Err(format!("{rows:?}")) }
+    });
+    let octets = |lab: &Lab| snmpwalk(lab, &format!("1.3.6.1.2.1.31.1.1.1.6.{index}"))[0].1.parse::<u64>().unwrap();
+    let before = octets(&lab);
+    until("what is received is counted while somebody asks", || {
+        if octets(&lab) > before { Ok(()) } else { Err(format!("{before}")) }
+    });
+    let table_changed = snmpwalk(&lab, "1.3.6.1.2.1.31.1.5");
+    run(&format!("ip -n {namespace} link add later type bridge"));
+    until("an interface that was added is seen, and when", || {
+        let names = snmpwalk(&lab, "1.3.6.1.2.1.31.1.1.1.1");
+        let seen = names.iter().any(|(_, name)| name == "later");
+        let changed = snmpwalk(&lab, "1.3.6.1.2.1.31.1.5") != table_changed;
+        if seen && changed { Ok(()) } else { Err(format!("{names:?}")) }
+    });
+    let everything = snmpwalk(&lab, "1.3");
+    assert!(everything.len() > 300, "{}", everything.len());
+    let memory = everything.iter().find(|(name, _)| name == "1.3.6.1.2.1.25.2.2.0").unwrap();
+    assert!(memory.1.split(' ').next().unwrap().parse::<u64>().unwrap() > 0, "{memory:?}");
 }

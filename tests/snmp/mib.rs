@@ -2,17 +2,18 @@
 //! declared. And the MIB by itself: it is clean, and no published identifier changes its meaning.
 
 use crate::bench::Bench;
-use crate::ber::dotted;
+use crate::ber::{self, dotted};
 use crate::smi::Mib;
 use crate::tools::{mib_directory, output, tool};
+use rais::snmp::{AgentParams, Community, View};
 use std::fmt::Write as _;
 
 #[test]
 fn smilint_has_nothing_to_say() {
-    let said = output(
-        tool("smilint", "smitools").args(["-c", "/dev/null", "-l", "6"]).arg(mib_directory().join("RAIS-MIB.txt")),
-    );
-    assert_eq!(said, "");
+    for module in ["RAIS-MIB.txt", "RAIS-CAPABILITIES-MIB.txt"] {
+        let mut smilint = tool("smilint", "smitools");
+        assert_eq!(output(smilint.args(["-c", "/dev/null", "-l", "6"]).arg(mib_directory().join(module))), "");
+    }
 }
 
 #[test]
@@ -23,6 +24,10 @@ fn every_object_is_served_with_its_declared_syntax() {
     for object in mib.objects.iter().filter(|object| object.access.starts_with("read")) {
         let wire = mib.wire(object);
         let instances: Vec<_> = walk.iter().filter(|instance| instance.name.starts_with(&object.oid)).collect();
+        if mib.varies(&object.name, "not-implemented") {
+            assert!(instances.is_empty(), "{} is served", object.name);
+            continue;
+        }
         assert!(!instances.is_empty(), "{} is declared and not served", object.name);
         assert!(object.column || instances.len() == 1, "{} is a scalar", object.name);
         for instance in instances {
@@ -32,6 +37,33 @@ fn every_object_is_served_with_its_declared_syntax() {
         }
     }
     assert_eq!(checked, walk.len(), "every instance was checked once");
+}
+
+#[test]
+fn what_can_not_be_written_though_its_mib_says_so_is_declared_read_only() {
+    // RFC 2580 §7.5.2.3. Each object is set to what it is: only what can be written takes it.
+    let mib = Mib::load();
+    let writer = Community::with_views(b"public", Vec::new(), View::everything(), View::everything()).unwrap();
+    let params = AgentParams { communities: vec![writer], ..AgentParams::default() };
+    let mut bench = Bench::with(crate::sample::snapshot(), params);
+    let walk = bench.walk("1.3");
+    let mut written = Vec::new();
+    for object in mib.objects.iter().filter(|object| ["readwrite", "readcreate"].contains(&object.access.as_str())) {
+        let instances = walk.iter().filter(|instance| instance.name.starts_with(&object.oid));
+        let takes = instances.map(|instance| {
+            let value = ber::tlv(instance.tag, &instance.content);
+            let set = ber::pdu(ber::SET, [1, 0, 0], &[ber::binding(&instance.name, &value)]);
+            bench.ask(&ber::message(1, b"public", &set)).status
+        });
+        let takes: Vec<_> = takes.collect();
+        let writable = takes.contains(&0);
+        let not_served = mib.varies(&object.name, "not-implemented");
+        assert!(writable || takes.iter().all(|status| *status == 17), "{}: {takes:?}", object.name);
+        assert_eq!(!writable && !not_served, mib.varies(&object.name, "read-only"), "{}", object.name);
+        written.extend(writable.then_some(object.name.as_str()));
+    }
+    written.sort_unstable();
+    assert_eq!(written, ["raisHostAdminStatus", "snmpSetSerialNo"]);
 }
 
 #[test]

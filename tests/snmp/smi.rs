@@ -24,6 +24,8 @@ pub struct Mib {
     pub names: Vec<(String, Vec<u32>, String)>,
     /// A notification's objects, in order.
     pub notifications: BTreeMap<String, Vec<String>>,
+    /// What the capabilities statement takes back: an object, and the access it has instead.
+    variations: Vec<(String, String)>,
     /// Textual conventions.
     types: BTreeMap<String, Object>,
 }
@@ -48,6 +50,7 @@ fn oid(line: &str) -> Vec<u32> {
 impl Mib {
     /// RAIS-MIB and the modules it stands on.
     pub fn load() -> Self {
+        // The capabilities stand on RAIS-MIB, which is not in mib/base.
         let conventions = ["SNMPv2-TC", "SNMP-FRAMEWORK-MIB", "INET-ADDRESS-MIB", "HCNUM-TC", "IANAifType-MIB"];
         let standard = ["SNMPv2-MIB", "IF-MIB", "IP-MIB", "HOST-RESOURCES-MIB", "ENTITY-MIB", "UCD-SNMP-MIB"];
         let modules = conventions.into_iter().chain(standard);
@@ -56,7 +59,25 @@ impl Mib {
             mib.read(&output(tool("smidump", "smitools").args(["-f", "xml", module])));
         }
         mib.read(&output(tool("smidump", "smitools").args(["-f", "xml"]).arg(mib_directory().join("RAIS-MIB.txt"))));
+        let capabilities = mib_directory().join("RAIS-CAPABILITIES-MIB.txt");
+        mib.read(&output(tool("smidump", "smitools").args(["-f", "xml"]).arg(&capabilities)));
+        mib.vary(&std::fs::read_to_string(capabilities).unwrap());
         mib
+    }
+
+    /// Reads what a capabilities statement takes back; smidump does not tell.
+    fn vary(&mut self, capabilities: &str) {
+        let mut words = capabilities.split_ascii_whitespace();
+        while words.any(|word| word == "VARIATION") {
+            let (object, clause, access) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+            assert_eq!(clause, "ACCESS", "{object}");
+            self.variations.push((String::from(object), String::from(access)));
+        }
+    }
+
+    /// Is an object declared to be served with this access only?
+    pub fn varies(&self, object: &str, access: &str) -> bool {
+        self.variations.iter().any(|(varied, to)| varied == object && to == access)
     }
 
     fn read(&mut self, xml: &str) {

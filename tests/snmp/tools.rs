@@ -26,7 +26,11 @@ pub fn tool(program: &str, package: &str) -> Command {
         .unwrap_or_else(|| panic!("{program} is missing: apt-get install {package}"));
     let mut command = Command::new(found);
     command.env("SNMPCONFPATH", "/nonexistent").env("SNMP_PERSISTENT_DIR", std::env::temp_dir().join("rais-snmp-none"));
-    command.env("SMIPATH", mib_directory().join("base")).env("TZ", "UTC").env("LC_ALL", "C").stdin(Stdio::null());
+    command
+        .env("SMIPATH", format!("{0}/base:{0}", mib_directory().display()))
+        .env("TZ", "UTC")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null());
     command
 }
 

@@ -37,6 +37,8 @@ macro_rules! rais {
 
 /// raisCompliance.
 pub(crate) const COMPLIANCE: &[u32] = rais!(2, 1, 1);
+/// raisAgentCapability1 of RAIS-CAPABILITIES-MIB.
+pub(crate) const CAPABILITIES: &[u32] = rais!(4, 1);
 /// raisGateway, the box's sysObjectID.
 pub(crate) const GATEWAY: &[u32] = rais!(3, 1);
 /// raisNotifications: a notification's number follows.
