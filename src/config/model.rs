@@ -174,6 +174,8 @@ pub struct Group {
     pub address: SocketAddr,
     /// The interface its service addresses are configured on.
     pub service_interface: InterfaceName,
+    /// Who on the service network is told of an address in person besides (G-61), at most 16.
+    pub neighbours: Vec<IpAddr>,
     /// Run after an address was configured (G-30).
     pub acquire_script: Option<Script>,
     /// Run before an address is removed (G-31).

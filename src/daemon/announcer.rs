@@ -1,17 +1,28 @@
 //! The announcer: tells the segment where service addresses live, on a thread that nothing else waits for (G-61).
 
 use super::running::Running;
-use crate::os::announce::{Announcer, Role};
+use crate::os::announce::{Announcer, Neighbour, Role};
+use crate::os::netlink::{MacAddress, Netlink};
 use rais_core::address::InterfaceName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time;
 
 /// Service interfaces and addresses that are announced together.
 type Addresses = Vec<(InterfaceName, IpAddr)>;
+
+/// Where the neighbours are that are told in person, by the index of the link they are on.
+type Located = BTreeMap<u32, BTreeMap<IpAddr, MacAddress>>;
+
+/// Between two looks for neighbours: a router that was replaced is told at its new place by then.
+const LOCATE_EVERY: Duration = Duration::from_secs(30);
+/// Between two looks while one is not found: it has not answered yet, or is not there.
+const LOCATE_SOON: Duration = Duration::from_secs(1);
 
 /// Takes what is to be announced. Never blocks; the queue is bounded by the node, which announces an address a few
 /// times after an acquire and then rarely.
@@ -29,13 +40,48 @@ impl Announcements {
 ///
 /// # Errors
 /// The kernel's, if there can be no further thread.
-pub(super) fn start(running: watch::Receiver<Arc<Running>>) -> io::Result<Announcements> {
+pub(super) fn start(running: watch::Receiver<Arc<Running>>, netlink: Netlink) -> io::Result<Announcements> {
     let (sender, receiver) = channel();
-    std::thread::Builder::new().name(String::from("announcer")).spawn(move || run(&receiver, &running))?;
+    let (locations, located) = watch::channel(Located::new());
+    tokio::spawn(locate(running.clone(), netlink, locations));
+    let thread = std::thread::Builder::new().name(String::from("announcer"));
+    thread.spawn(move || run(&receiver, &running, &located))?;
     Ok(Announcements(sender))
 }
 
-fn run(queue: &Receiver<Addresses>, running: &watch::Receiver<Arc<Running>>) {
+/// Keeps track of where the neighbours are, for ever.
+async fn locate(mut running: watch::Receiver<Arc<Running>>, netlink: Netlink, locations: watch::Sender<Located>) {
+    loop {
+        let now = Arc::clone(&running.borrow_and_update());
+        let mut wanted: BTreeMap<u32, BTreeSet<IpAddr>> = BTreeMap::new();
+        for group in now.configuration.groups.values() {
+            if let Some(link) = now.links.get(&group.service_interface) {
+                wanted.entry(link.index).or_default().extend(&group.neighbours);
+            }
+        }
+        wanted.retain(|_, neighbours| !neighbours.is_empty());
+        let (mut located, mut missing) = (Located::new(), false);
+        for (index, neighbours) in &wanted {
+            let neighbours: Vec<IpAddr> = neighbours.iter().copied().collect();
+            let found = netlink.locate(*index, &neighbours).await.unwrap_or_default();
+            missing |= found.len() < neighbours.len();
+            located.insert(*index, found);
+        }
+        locations.send_replace(located);
+        let pause = async {
+            match wanted.is_empty() {
+                true => std::future::pending().await,
+                false => time::sleep(if missing { LOCATE_SOON } else { LOCATE_EVERY }).await,
+            }
+        };
+        tokio::select! {
+            changed = running.changed() => if changed.is_err() { return },
+            () = pause => {}
+        }
+    }
+}
+
+fn run(queue: &Receiver<Addresses>, running: &watch::Receiver<Arc<Running>>, located: &watch::Receiver<Located>) {
     let mut open: BTreeMap<u32, ([u8; 6], Role, Announcer)> = BTreeMap::new();
     while let Ok(addresses) = queue.recv() {
         let mut by_interface: BTreeMap<InterfaceName, Vec<IpAddr>> = BTreeMap::new();
@@ -59,6 +105,9 @@ fn run(queue: &Receiver<Addresses>, running: &watch::Receiver<Arc<Running>>) {
             }
             if let Some((_, _, announcer)) = open.get(&link.index) {
                 let announced = announcer.announce(&addresses);
+                let located = located.borrow().get(&link.index).cloned().unwrap_or_default();
+                let neighbours: Vec<_> = located.into_iter().map(|(address, mac)| Neighbour { address, mac }).collect();
+                announcer.announce_to(&neighbours, &addresses);
                 tracing::debug!(%interface, addresses = addresses.len(), ?announced, "announced");
             }
         }

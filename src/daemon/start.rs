@@ -237,7 +237,8 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
         snapshots,
         worst_lateness_us: Arc::clone(&figures.worst_lateness_us),
     };
-    let announcements = announcer::start(running.clone()).map_err(failed(Exit::Failed, "announcer"))?;
+    let announcements =
+        announcer::start(running.clone(), netlink.clone()).map_err(failed(Exit::Failed, "announcer"))?;
     let context = Context::new(netlink.clone(), running.clone(), mailbox.clone(), announcements, Arc::clone(&figures));
     let context = Arc::new(context);
     let notifier = Notifier {

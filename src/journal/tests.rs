@@ -31,6 +31,7 @@ fn params(number: u8) -> BoxParams {
         action_timeout: Duration::from_secs(10),
         lease: Duration::from_secs(3),
         announce_every: Some(Duration::from_secs(1)),
+        announce_again: vec![Duration::from_millis(100), Duration::from_millis(500)],
         orphan_timeout: Some(Duration::from_secs(60)),
         failback: Failback::After(Duration::from_millis(200)),
         choice: Choice::Random,

@@ -91,6 +91,8 @@ fn every_value_of_the_documentation_arrives_where_it_belongs() {
     );
     assert_eq!((core.beat, core.dead_after), (Duration::from_millis(100), Duration::from_millis(300)));
     assert_eq!((core.lease, core.announce_every), (Duration::from_secs(3), Some(Duration::from_secs(60))));
+    assert_eq!(core.announce_again, [Duration::from_millis(100), Duration::from_millis(500)]);
+    assert_eq!(group.neighbours.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.9.0.254"]);
     assert_eq!((core.orphan_timeout, core.failback, core.choice), (None, Failback::Immediate, Choice::Balanced));
     assert_eq!(core.load_moves, Some(Duration::from_secs(30)));
     assert!(matches!(&core.partition, Partition::Majority { voters } if voters.len() == 3));
@@ -149,11 +151,13 @@ fn boxes_that_agree_on_a_group_have_the_same_digest_of_it_and_others_have_not() 
         digest(&[("id = 1", "id = 2")]),
         with("lease = \"5s\""),
         with("announce_every = \"5s\""),
+        with("announce_again = []"),
+        with("neighbours = [\"10.9.0.254\"]"),
         with("acquire_script = \"scripts/acquire\""),
         with("beat = \"100ms\""),
         with("pool_addresses = []"),
     ];
-    assert_eq!(per_box, [same; 7]);
+    assert_eq!(per_box, [same; 9]);
     let of_the_group = [
         digest(&[("\"http\"", "\"dns\"")]),
         digest(&[("239.77.0.1", "239.77.0.2")]),

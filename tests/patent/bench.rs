@@ -54,6 +54,7 @@ pub(crate) fn params(number: u8, preferred: &[u8]) -> BoxParams {
         action_timeout: Duration::from_secs(10),
         lease: Duration::from_secs(3),
         announce_every: None,
+        announce_again: vec![Duration::from_millis(100), Duration::from_millis(500)],
         orphan_timeout: None,
         failback: Failback::Immediate,
         choice: Choice::Random,

@@ -9,7 +9,7 @@ use super::interface::InterfaceEntry;
 use super::{AllNames, Entries, Files};
 use crate::config::fault::{Checked, Collector, Place, Placed};
 use crate::config::model::{Group, Script};
-use crate::config::network_values::{multicast_address, service_address};
+use crate::config::network_values::{multicast_address, other_host, service_address};
 use crate::config::provenance::Digest;
 use crate::config::reader::{List, Table};
 use crate::config::secret::{Key, KeyId};
@@ -31,6 +31,8 @@ use timing::TimingEntry;
 const MAX_CONTROL_INTERFACES: usize = 4;
 /// Most message keys: one in use, one to come, one to go, and room for a slip.
 const MAX_KEYS: usize = 8;
+/// Most neighbours that are told in person: a handful of routers and firewalls.
+const MAX_NEIGHBOURS: usize = 16;
 /// Most tests of one group.
 const MAX_GROUP_TESTS: usize = 64;
 const DEFAULT_HIGH: u32 = 800;
@@ -48,6 +50,7 @@ pub(super) struct GroupEntry {
     pub(super) port: Checked<Placed<u16>>,
     control_interfaces: Checked<List<InterfaceName>>,
     service_interface: Checked<Placed<InterfaceName>>,
+    neighbours: List<IpAddr>,
     pub(super) preferred_addresses: List<IpAddr>,
     pub(super) pool_addresses: List<IpAddr>,
     pub(super) timing: TimingEntry,
@@ -79,6 +82,7 @@ impl GroupEntry {
             port: table.required("port", integer(1..=u16::MAX, "")),
             control_interfaces: control_interfaces(&mut table),
             service_interface: table.required("service_interface", name),
+            neighbours: table.list_or_empty("neighbours", MAX_NEIGHBOURS, other_host),
             preferred_addresses: table.list_or_empty("preferred_addresses", MAX_ADDRESSES, service_address),
             pool_addresses: table.list_or_empty("pool_addresses", MAX_ADDRESSES, service_address),
             timing: TimingEntry::read(&mut table),
@@ -149,6 +153,7 @@ impl GroupEntry {
             action_timeout: timing.action_timeout,
             lease: timing.lease,
             announce_every: timing.announce_every,
+            announce_again: timing.announce_again,
             orphan_timeout: timing.orphan_timeout,
             failback: timing.failback,
             choice: self.choice?,
@@ -166,6 +171,7 @@ impl GroupEntry {
             params,
             address,
             service_interface: service_interface?,
+            neighbours: self.neighbours.clone().values()?,
             acquire_script: acquire_script?,
             release_script: release_script?,
             script_timeout: timing.script_timeout,

@@ -17,6 +17,8 @@ pub const MAX_GROUPS: usize = 64;
 pub const MAX_HOSTS: usize = 64;
 /// Most witnesses of one group.
 pub const MAX_WITNESSES: usize = 8;
+/// Most repetitions of an announcement.
+pub const MAX_REPEATS: usize = 8;
 /// Most service addresses in one group.
 pub const MAX_ADDRESSES: usize = 10_000;
 
@@ -62,6 +64,9 @@ pub struct GroupParams {
     pub lease: Duration,
     /// Time between two re-announcements of served addresses (G-10); `None`: only after an acquire.
     pub announce_every: Option<Duration>,
+    /// How long after an acquire or a conflict an address is announced again, besides at once (G-60); at most
+    /// [`MAX_REPEATS`].
+    pub announce_again: Vec<Duration>,
     /// How long an orphan is kept (G-56); `None`: for ever.
     pub orphan_timeout: Option<Duration>,
     /// When an address goes home to its preferred box (G-57).

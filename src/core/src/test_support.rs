@@ -49,6 +49,7 @@ pub(crate) fn group_params(n: u8, preferred: &[u8], pool: &[u8]) -> GroupParams 
         action_timeout: Duration::from_secs(10),
         lease: Duration::from_secs(3),
         announce_every: None,
+        announce_again: alloc::vec![Duration::from_millis(100), Duration::from_millis(500)],
         orphan_timeout: None,
         failback: Failback::Immediate,
         choice: Choice::Balanced,

@@ -14,6 +14,7 @@ mod carrier;
 pub(super) mod connection;
 mod event;
 pub(super) mod link;
+mod neighbour;
 pub(super) mod route;
 mod service_address;
 mod worker;

@@ -71,6 +71,28 @@ fn a_neighbour_can_be_told_in_person() {
 }
 
 #[test]
+fn where_a_neighbour_is_the_kernel_finds_out() {
+    let (box_, _neighbour) = deceived_neighbour();
+    box_.ip("address add 10.9.0.1/24 dev eth0");
+    box_.ip("address add fd00:9::1/64 dev eth0 nodad");
+    let wanted: [IpAddr; 3] = ["10.9.0.254", "fd00:9::fe", "10.9.0.253"].map(|address| address.parse().unwrap());
+    box_.block_on(async {
+        let netlink = Netlink::connect().unwrap();
+        let eth0 = netlink.find_link(Selector::KernelName("eth0".into())).await.unwrap().index;
+        let limit = Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            let located = netlink.locate(eth0, &wanted).await.unwrap();
+            let mac = [2, 0, 0, 0, 0, 0xfe];
+            if located == wanted[..2].iter().map(|address| (*address, mac)).collect() {
+                break;
+            }
+            assert!(Instant::now() < limit, "{located:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    });
+}
+
+#[test]
 fn a_dead_link_does_not_hold_the_announcer_up() {
     let (box_, _neighbour) = deceived_neighbour();
     let announcer = announcer(&box_, Role::Host);

@@ -1,9 +1,9 @@
 //! The times of a group, and what they owe to each other.
 
 use crate::config::fault::{Checked, Collector, Placed};
-use crate::config::reader::Table;
+use crate::config::reader::{List, Table};
 use crate::config::values::{duration, duration_or, show};
-use rais_core::params::Failback;
+use rais_core::params::{Failback, MAX_REPEATS};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ const ACTION_TIMEOUT: RangeInclusive<Duration> = millis(SECOND, HOUR);
 /// The kernel counts address lifetimes in whole seconds.
 const LEASE: RangeInclusive<Duration> = millis(SECOND, HOUR);
 const ANNOUNCE_EVERY: RangeInclusive<Duration> = millis(SECOND, HOUR);
+const ANNOUNCE_AGAIN: RangeInclusive<Duration> = millis(10, HOUR);
 const ORPHAN_TIMEOUT: RangeInclusive<Duration> = millis(SECOND, 30 * 24 * HOUR);
 const FAILBACK: RangeInclusive<Duration> = millis(100, 24 * HOUR);
 const SCRIPT_TIMEOUT: RangeInclusive<Duration> = millis(100, 600 * SECOND);
@@ -28,6 +29,7 @@ const DEFAULT_DEAD_BEATS: u32 = 3;
 const DEFAULT_ACTION_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
 const DEFAULT_ANNOUNCE_EVERY: Duration = Duration::from_secs(60);
+const DEFAULT_ANNOUNCE_AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
 const DEFAULT_SCRIPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What hangs on the beat lasts at least this many of them: one may be lost.
 const LEAST_BEATS: u32 = 2;
@@ -42,6 +44,7 @@ pub(in crate::config::v1) struct TimingEntry {
     action_timeout: Checked<Option<Placed<Duration>>>,
     lease: Checked<Option<Placed<Duration>>>,
     announce_every: Checked<Option<Duration>>,
+    announce_again: Option<List<Duration>>,
     orphan_timeout: Checked<Option<Duration>>,
     failback: Checked<Failback>,
     script_timeout: Checked<Option<Placed<Duration>>>,
@@ -54,6 +57,7 @@ pub(super) struct Timing {
     pub(super) action_timeout: Duration,
     pub(super) lease: Duration,
     pub(super) announce_every: Option<Duration>,
+    pub(super) announce_again: Vec<Duration>,
     pub(super) orphan_timeout: Option<Duration>,
     pub(super) failback: Failback,
     pub(super) script_timeout: Duration,
@@ -67,6 +71,7 @@ impl TimingEntry {
             dead_after: table.optional("dead_after", duration(DEAD_AFTER)),
             action_timeout: table.optional("action_timeout", duration(ACTION_TIMEOUT)),
             lease: table.optional("lease", duration(LEASE)),
+            announce_again: table.list("announce_again", MAX_REPEATS, duration(ANNOUNCE_AGAIN)).map(|(list, _)| list),
             announce_every: table.defaulted("announce_every", every, duration_or(NEVER, ANNOUNCE_EVERY, Some)),
             orphan_timeout: table.defaulted("orphan_timeout", None, duration_or(NEVER, ORPHAN_TIMEOUT, Some)),
             failback: table.defaulted(
@@ -97,6 +102,10 @@ impl TimingEntry {
             action_timeout: action_timeout?,
             lease: lease?,
             announce_every: self.announce_every?,
+            announce_again: match &self.announce_again {
+                Some(list) => list.clone().values()?,
+                None => DEFAULT_ANNOUNCE_AGAIN.to_vec(),
+            },
             orphan_timeout: self.orphan_timeout?,
             failback: self.failback?,
             script_timeout: script_timeout?,

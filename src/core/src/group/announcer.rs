@@ -1,31 +1,34 @@
 //! When served addresses are announced on the service network: after an acquire or a conflict, and now and then.
 //!
 //! Announcements can be lost, and a switch or a client may learn a loser's last one after the keeper's first: so each is
-//! made at once and twice more (G-60). One queue for all addresses, not a timer each (G-69).
+//! made at once and again, twice by default (G-60). One queue for all addresses, not a timer each (G-69).
 
 use crate::address::ServiceAddress;
+use crate::params::GroupParams;
 use crate::time::{Duration, Instant};
 use alloc::collections::{BTreeMap, BTreeSet};
-
-const REPEATS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(500)];
+use alloc::vec::Vec;
 
 /// Announcements to come.
 #[derive(Debug)]
 pub(crate) struct Announcer {
     queue: BTreeMap<Instant, BTreeSet<ServiceAddress>>,
     every: Option<Duration>,
+    /// How long after an announcement it is repeated.
+    again: Vec<Duration>,
     next_round: Option<Instant>,
 }
 
 impl Announcer {
-    /// Announces everything served each `every`, besides what is asked for.
-    pub(crate) fn new(every: Option<Duration>, now: Instant) -> Self {
-        Self { queue: BTreeMap::new(), every, next_round: every.map(|every| now + every) }
+    /// Announces everything served each `announce_every`, besides what is asked for.
+    pub(crate) fn new(params: &GroupParams, now: Instant) -> Self {
+        let (every, again) = (params.announce_every, params.announce_again.clone());
+        Self { queue: BTreeMap::new(), every, again, next_round: every.map(|every| now + every) }
     }
 
-    /// Announces an address now and twice more.
+    /// Announces an address now and again.
     pub(crate) fn announce(&mut self, address: ServiceAddress, now: Instant) {
-        for wait in REPEATS {
+        for wait in self.again.iter().copied().chain([Duration::ZERO]) {
             self.queue.entry(now + wait).or_default().insert(address);
         }
     }

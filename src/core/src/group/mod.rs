@@ -169,7 +169,7 @@ impl Group {
             holdings: BTreeMap::new(),
             last_orders: BTreeMap::new(),
             orders_heard: BTreeMap::new(),
-            announcer: Announcer::new(params.announce_every, now),
+            announcer: Announcer::new(&params, now),
             suspects: BTreeMap::new(),
             next_renewal: now + params.lease / 3,
             rows: Vec::new(),
@@ -193,8 +193,9 @@ impl Group {
         if params == self.params && identity == self.identity {
             return;
         }
-        if params.announce_every != self.params.announce_every {
-            self.announcer = Announcer::new(params.announce_every, now);
+        let schedule = |params: &GroupParams| (params.announce_every, params.announce_again.clone());
+        if schedule(&params) != schedule(&self.params) {
+            self.announcer = Announcer::new(&params, now);
         }
         (self.params, self.identity) = (params, identity);
         self.schedule.hasten(now + self.params.beat);

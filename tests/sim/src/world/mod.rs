@@ -396,6 +396,7 @@ impl World {
             action_timeout: micros(scenario.action_timeout),
             lease: micros(scenario.lease),
             announce_every: None,
+            announce_again: vec![Duration::from_millis(100), Duration::from_millis(500)],
             orphan_timeout: scenario.orphan_timeout.map(micros),
             failback: scenario.failback,
             choice: scenario.choice,
