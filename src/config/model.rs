@@ -5,6 +5,8 @@
 
 use super::provenance::Provenance;
 use super::secret::{Community, Key, KeyId};
+use crate::snmp::v3::{EngineId, User};
+use crate::snmp::{AccessControl, View};
 use rais_core::address::{GroupName, HostName, InterfaceName, LoadName, Prefix, TestName};
 use rais_core::notification::Severity;
 use rais_core::params::{BoxParams, GroupParams, LoadParams, TestParams};
@@ -243,6 +245,16 @@ pub struct Zone {
 pub struct Snmp {
     /// UDP sockets; none: it is off.
     pub listen: Vec<SocketAddr>,
+    /// From where anybody may ask at all; empty: from everywhere.
+    pub sources: Vec<Prefix>,
+    /// How many requests a source may make in a second, and at once: at least 1.
+    pub requests_per_second: u32,
+    /// The engine id that the operator chose; `None`: one of chance.
+    pub engine_id: Option<EngineId>,
+    /// Version 3 users, here and at other engines.
+    pub users: Vec<User>,
+    /// Who may see what.
+    pub access: AccessControl,
     /// v2c communities, read-only.
     pub communities: Vec<CommunityAccess>,
     /// Receivers of notifications.
@@ -258,6 +270,8 @@ pub struct CommunityAccess {
     pub community: Community,
     /// Who may use it; empty: everybody.
     pub sources: Vec<Prefix>,
+    /// What it may read.
+    pub view: View,
 }
 
 /// A receiver of notifications.

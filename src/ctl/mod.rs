@@ -10,6 +10,7 @@ pub mod human;
 pub mod plan;
 pub mod protocol;
 pub mod replay_command;
+pub mod snmp_command;
 pub mod status;
 pub mod table;
 
@@ -86,6 +87,8 @@ enum Command {
     Reload,
     /// Check, sign and verify configurations, without a raisd
     Config(config_command::ConfigArgs),
+    /// Add, show and remove the SNMP users of a configuration, without a raisd
+    Snmp(snmp_command::SnmpArgs),
     /// Live a recorded life again, and say whether the core does the same
     Replay(replay_command::ReplayArgs),
     /// Show the versions of raisctl and of the raisd it reaches
@@ -185,6 +188,7 @@ pub fn main() -> ExitCode {
     let command = match cli.command {
         Command::Config(args) => return config_command::run(args),
         Command::Replay(args) => return replay_command::run(&args),
+        Command::Snmp(args) => return snmp_command::run(args),
         command => command,
     };
     match run(&socket, command) {
@@ -215,7 +219,7 @@ fn run(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Plan(args) => plan_without(socket, args),
         Command::Reload => done(ask(socket, Request::Reload)?),
         // They need no raisd, and were run before this.
-        Command::Config(_) | Command::Replay(_) => Ok(()),
+        Command::Config(_) | Command::Replay(_) | Command::Snmp(_) => Ok(()),
         Command::Version => version(socket),
     }
 }

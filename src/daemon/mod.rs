@@ -16,6 +16,7 @@
 mod announcer;
 mod conflicts;
 mod control;
+mod engine_file;
 mod event_log;
 mod event_loop;
 mod event_table;

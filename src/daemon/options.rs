@@ -32,6 +32,9 @@ pub struct Options {
     /// Where the few facts are kept that must survive a restart
     #[arg(long, value_name = "PATH", default_value = "/var/lib/rais")]
     pub state_dir: PathBuf,
+    /// What this machine is known by, to tell a copied state directory [default: what its firmware says]
+    #[arg(long, value_name = "TEXT", value_parser = machine_text)]
+    pub machine: Option<String>,
     /// Where raisctl reaches this raisd
     #[arg(long, value_name = "PATH", default_value = crate::ctl::DEFAULT_SOCKET)]
     pub socket: PathBuf,
@@ -53,6 +56,12 @@ pub struct Options {
     /// How the log is written
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// One word, because it stands in a line of the state.
+fn machine_text(text: &str) -> Result<String, String> {
+    let word = (1..=64).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_graphic());
+    if word { Ok(text.to_owned()) } else { Err("1 to 64 ASCII characters without blanks".to_owned()) }
 }
 
 /// How the log is written.

@@ -102,7 +102,7 @@ impl Applier {
     /// # Errors
     /// [`ApplyError`]; the network may have been changed.
     pub(super) async fn prepare(
-        &self,
+        &mut self,
         configuration: Configuration,
         before: &BTreeMap<GroupName, Arc<Port>>,
         strict: bool,
@@ -121,10 +121,11 @@ impl Applier {
         }
         let named = |(name, link): (String, _)| Some((InterfaceName::new(&name).ok()?, link));
         let links = applied.interfaces.into_iter().filter_map(named).collect();
-        let running = Running { configuration, links, scripts };
+        let mut running = Running { configuration, links, scripts, engine: None };
         let network = |error: &dyn std::error::Error| ApplyError::Network(error.to_string());
         let ports = running.ports(before).map_err(|error| network(&error))?;
         let snmp_sockets = self.snmp.open(&running.configuration.snmp).map_err(|error| network(&error))?;
+        running.engine = self.snmp.engine();
         Ok(Ready { running: Arc::new(running), ports, snmp_sockets })
     }
 

@@ -2,6 +2,7 @@
 //! want to be told.
 
 use super::event_loop::Port;
+use super::snmp_server::Engine;
 use crate::config::model::{Configuration, Group, InterfaceAddress, Script, Selector};
 use crate::os::multicast::{ControlSocket, ControlSocketParams, MulticastError};
 use crate::os::netlink::{self, Link};
@@ -24,6 +25,8 @@ pub(super) struct Running {
     pub(super) links: BTreeMap<InterfaceName, Link>,
     /// Where the bundle's scripts were put, by their path in the bundle.
     pub(super) scripts: BTreeMap<String, PathBuf>,
+    /// This box as an SNMP engine; `None`: it speaks no SNMP.
+    pub(super) engine: Option<Engine>,
 }
 
 /// Why a group has nowhere to talk. Nothing was left open.
@@ -223,7 +226,7 @@ listen = []
     fn the_box_talks_to_a_peer_from_its_own_address_on_the_way_to_it() {
         let files = BundleFiles::from_iter([(String::from("rais.toml"), TEXT.as_bytes().to_vec(), 0o600)]);
         let configuration = load(&files, &Trust::InsecureUnsigned).unwrap();
-        let running = Running { configuration, links: BTreeMap::new(), scripts: BTreeMap::new() };
+        let running = Running { configuration, links: BTreeMap::new(), scripts: BTreeMap::new(), engine: None };
         let table = [
             ("10.9.0.254", Some("10.9.0.1")),
             ("10.9.1.7", Some("10.9.1.1")),

@@ -3,6 +3,7 @@
 //! A SET that is right becomes commands, on the same way into the event loop as those of raisctl; its answer leaves when
 //! the node accepted them. Meanwhile others are answered.
 
+use super::engine_file;
 use super::event_loop::{Mailbox, News};
 use super::event_table::EventTable;
 use super::figures::Figures;
@@ -12,8 +13,11 @@ use crate::config::model::Snmp;
 use crate::machine::Machine;
 use crate::os::clock;
 use crate::os::datagram::{Asked, DatagramError, DatagramSocket};
+use crate::os::random;
+use crate::os::store::Store;
 use crate::snapshot::Snapshot;
-use crate::snmp::{Agent, AgentParams, Answered, Community, Dropped, EventSource, Pending};
+use crate::snmp::v3::{EngineClock, EngineId, V3Params};
+use crate::snmp::{Agent, AgentParams, Answered, Community, EventSource, Pending, View};
 use rais_core::io::Command;
 use rais_core::notification::Notification;
 use rais_core::time::Instant;
@@ -45,6 +49,28 @@ const COMMAND_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct SnmpServer {
     shared: Arc<Shared>,
     sockets: BTreeMap<SocketAddr, AbortHandle>,
+    identity: Identity,
+    engine: Option<Engine>,
+}
+
+/// What an SNMP engine is made from.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    /// Where it is remembered.
+    pub(super) store: Store,
+    /// What the machine is known by.
+    pub(super) machine: String,
+}
+
+/// This box as an SNMP engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Engine {
+    /// What the configuration asked for when it began.
+    configured: Option<EngineId>,
+    /// Its id.
+    pub(super) id: EngineId,
+    /// Its boots and time.
+    pub(super) clock: EngineClock,
 }
 
 /// Where the pictures come from.
@@ -106,6 +132,7 @@ impl SnmpServer {
         asked: LastAsked,
         mailbox: Mailbox,
         teller: Teller,
+        identity: Identity,
     ) -> Self {
         let mut agent = Agent::new(AgentParams::default());
         agent.show_events(Arc::clone(&sources.events) as Arc<dyn EventSource>);
@@ -113,28 +140,69 @@ impl SnmpServer {
         let pending = Arc::new(Semaphore::new(MAX_PENDING));
         let doubts = Mutex::new(Doubts { teller, wanted: false, told: BTreeMap::new() });
         let shared = Shared { agent, sources, figures, asked, mailbox, pending, doubts };
-        Self { shared: Arc::new(shared), sockets: BTreeMap::new() }
+        Self { shared: Arc::new(shared), sockets: BTreeMap::new(), identity, engine: None }
     }
 
-    /// Opens the sockets that a configuration wants and that are not open yet. Nothing is served on them before
-    /// [`apply`](Self::apply).
+    /// Begins the engine and opens the sockets that a configuration wants and that are not there yet. Nothing is served
+    /// on them before [`apply`](Self::apply).
     ///
     /// # Errors
     /// [`DatagramError`] of the first that can not be opened.
-    pub(super) fn open(&self, wanted: &Snmp) -> Result<Vec<DatagramSocket>, DatagramError> {
+    pub(super) fn open(&mut self, wanted: &Snmp) -> Result<Vec<DatagramSocket>, DatagramError> {
+        if !wanted.listen.is_empty() || !wanted.receivers.is_empty() {
+            self.begin_engine(wanted.engine_id);
+        }
         let missing = wanted.listen.iter().filter(|address| !self.sockets.contains_key(address));
         missing.map(|address| DatagramSocket::open(*address)).collect()
+    }
+
+    /// This box as an SNMP engine, once there is one.
+    pub(super) const fn engine(&self) -> Option<Engine> {
+        self.engine
+    }
+
+    /// RFC 3414 §2.2.2: a start is counted, and the count is on disk, before anything is said.
+    fn begin_engine(&mut self, configured: Option<EngineId>) {
+        if self.engine.is_some_and(|engine| engine.configured == configured) {
+            return;
+        }
+        let random = match random::octets() {
+            Ok(random) => EngineId::from_random(random),
+            Err(error) => {
+                tracing::error!(error, "no SNMP version 3");
+                return;
+            }
+        };
+        let begun = engine_file::begin(&self.identity.store, configured, &self.identity.machine, random);
+        if let Some(warning) = begun.warning {
+            tracing::error!("{warning}");
+        }
+        tracing::info!(engine_id = %begun.id, boots = begun.boots, "SNMP engine");
+        self.engine = Some(Engine { configured, id: begun.id, clock: EngineClock::new(begun.boots, clock::now()) });
+    }
+
+    fn v3(&self, wanted: &Snmp) -> Option<V3Params> {
+        let Engine { id: engine, clock, .. } = self.engine?;
+        let salt_seed = random::octets().map(u64::from_be_bytes).map_err(|error| tracing::error!(error)).ok()?;
+        Some(V3Params { engine, clock, salt_seed, users: wanted.users.clone(), access: wanted.access.clone() })
     }
 
     /// Serves on exactly the sockets that the configuration wants, to those whom it allows.
     pub(super) fn apply(&mut self, wanted: &Snmp, opened: Vec<DatagramSocket>) {
         let communities = wanted.communities.iter().filter_map(|access| {
-            let community = Community::read_only(access.community.as_bytes(), access.sources.clone());
+            let (secret, sources) = (access.community.as_bytes(), access.sources.clone());
+            let community = Community::with_views(secret, sources, access.view.clone(), View::nothing());
             // The configuration's own check refuses an empty one and one too long.
             community.map_err(|error| tracing::error!(%error, "a community is not used")).ok()
         });
         self.shared.doubts.lock().unwrap_or_else(PoisonError::into_inner).wanted = wanted.authentication_traps;
-        let params = AgentParams { communities: communities.collect(), ..AgentParams::default() };
+        let params = AgentParams {
+            sources: wanted.sources.clone(),
+            requests_per_second: wanted.requests_per_second,
+            communities: communities.collect(),
+            v3: self.v3(wanted),
+            ..AgentParams::default()
+        };
         self.shared.agent.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(params);
         self.sockets.retain(|address, task| {
             let kept = wanted.listen.contains(address);
@@ -169,11 +237,16 @@ async fn serve(shared: Arc<Shared>, socket: Arc<DatagramSocket>) {
         let now = clock::now();
         let snapshot = Arc::clone(&shared.sources.snapshots.borrow());
         let machine = Arc::clone(&shared.sources.machines.borrow());
-        let answered = {
+        let (answered, doubtful) = {
             let mut agent = shared.agent.lock().unwrap_or_else(PoisonError::into_inner);
             agent.look_at(&machine);
-            agent.answer(datagram, asked.by.ip(), &snapshot, now, &mut reply)
+            let before = agent.counters().authentication_failures;
+            let answered = agent.answer(datagram, asked.by.ip(), &snapshot, now, &mut reply);
+            (answered, agent.counters().authentication_failures != before)
         };
+        if doubtful {
+            shared.doubts.lock().unwrap_or_else(PoisonError::into_inner).about(asked.by.ip(), now);
+        }
         if answered.is_ok() {
             shared.asked.note(now);
         }
@@ -194,9 +267,6 @@ async fn serve(shared: Arc<Shared>, socket: Arc<DatagramSocket>) {
             }
             Err(cause) => {
                 tracing::debug!(by = %asked.by, %cause, "a request was not answered");
-                if cause == Dropped::BadCommunity {
-                    shared.doubts.lock().unwrap_or_else(PoisonError::into_inner).about(asked.by.ip(), clock::now());
-                }
                 figures.snmp_dropped.fetch_add(1, Ordering::Relaxed);
             }
         }

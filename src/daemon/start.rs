@@ -14,7 +14,7 @@ use super::options::{Exit, Options};
 use super::receivers::Receivers;
 use super::reload::{Applier, ApplyError, reloader};
 use super::running::Running;
-use super::snmp_server::{SnmpServer, Sources};
+use super::snmp_server::{Identity, SnmpServer, Sources};
 use super::source::Source;
 use super::surveyor::{LastAsked, Surveyor};
 use super::{announcer, conflicts, links, zones};
@@ -25,7 +25,7 @@ use crate::os::guardian as os_guardian;
 use crate::os::netlink::Netlink;
 use crate::os::signals::{Signal, Signals};
 use crate::os::store::{Origin, Start, Store};
-use crate::os::{clock, process, unix_socket};
+use crate::os::{clock, machine_identity, process, unix_socket};
 use crate::snapshot::{About, Snapshot};
 use clap::Parser;
 use rais_core::io::Input;
@@ -128,6 +128,8 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let control_socket = UnixListener::from_std(control_socket).map_err(failed(Exit::Network, "control socket"))?;
     let executables = Executables::open(&store.path("scripts")).map_err(failed(Exit::State, "state directory"))?;
     let incarnation = begin_life(&store);
+    let machine = options.machine.clone().unwrap_or_else(machine_identity::identity);
+    let identity = Identity { store: store.clone(), machine };
     let source = Source::new(options, store);
     let configuration = source.load_off_thread().await.map_err(refused)?;
 
@@ -142,7 +144,7 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let sources = Sources { snapshots: snapshot.clone(), machines, events: Arc::clone(&event_table) };
     let started = clock::now();
     let (notifications, teller, told) = telling();
-    let snmp = SnmpServer::new(sources, Arc::clone(&figures), asked.clone(), mailbox.clone(), teller.clone());
+    let snmp = SnmpServer::new(sources, Arc::clone(&figures), asked.clone(), mailbox.clone(), teller.clone(), identity);
     let start = if source.runs(&configuration) { Notification::WarmStart } else { Notification::ColdStart };
     let told = (notifications, told, start);
     let (teller_there, kernel) = (teller.clone(), netlink.clone());

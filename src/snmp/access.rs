@@ -224,6 +224,12 @@ impl AccessControl {
         all
     }
 
+    /// A view by its name.
+    #[must_use]
+    pub fn view(&self, name: &str) -> Option<&View> {
+        self.views.iter().find(|(known, _)| known == name).map(|(_, view)| view)
+    }
+
     pub(crate) fn contexts(&self) -> &[String] {
         &self.contexts
     }
@@ -265,10 +271,7 @@ impl AccessControl {
         // The order of preference of vacmAccessTable: its own model, the longest part of the context, the highest level.
         let rank = |row: &&Access| (row.model.is_some(), row.context.len(), row.level);
         let row = self.accesses.iter().filter(fits).max_by_key(rank).ok_or(Denied::NoAccessEntry)?;
-        let view = |name: &Option<String>| {
-            let name = name.as_ref()?;
-            self.views.iter().find(|(known, _)| known == name).map(|(_, view)| view)
-        };
+        let view = |name: &Option<String>| self.view(name.as_ref()?);
         Ok(Rights { read: view(&row.read), write: view(&row.write), notify: view(&row.notify) })
     }
 }
@@ -363,7 +366,7 @@ mod tests {
                 row("", Exact, None, AuthNoPriv, "any-model"),
                 row("", Exact, Some(User), AuthNoPriv, "own-model"),
                 row("", Exact, Some(User), AuthPriv, "private"),
-                row("", Prefix, Some(User), AuthPriv, "any-context"),
+                row("l", Prefix, Some(User), AuthPriv, "any-context"),
                 row("site", Prefix, Some(User), AuthPriv, "longer"),
                 row("site-b", Exact, Some(User), AuthNoPriv, "exact"),
                 row("", Exact, Some(Community), NoAuthNoPriv, "any-model"),

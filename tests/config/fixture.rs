@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 /// A message key in the format of its file.
 pub(crate) const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n";
 
+/// The keys of the user "noc" of `config/rais.toml`.
+pub(crate) const USER_KEYS: &[u8] = b"engine 80007ed90511223344556677889900aabb\n\
+    authentication f5e09077f93aece43c2fed8b63ca1e9d16b0c0df550120a95ff02a432913d969\n\
+    privacy 533647337c13aaf1eef59c5148a097c1\n";
+
 /// Good files and bad ones, as a `rais.toml` may name them: path, content, mode.
 const DUMMIES: &[(&str, &[u8], u32)] = &[
     ("secrets/http.key", KEY.as_bytes(), 0o600),
@@ -19,6 +24,11 @@ const DUMMIES: &[(&str, &[u8], u32)] = &[
     ("secrets/snmp.community", b"rocommunity\n", 0o600),
     ("secrets/same.community", b"rocommunity", 0o600),
     ("secrets/two-words.community", b"two words", 0o600),
+    ("secrets/snmp-noc.keys", USER_KEYS, 0o600),
+    ("secrets/snmp-other-engine.keys", b"engine 80007ed905ff223344556677889900aabb\n", 0o600),
+    ("secrets/snmp-short.keys", b"engine 80007ed90511223344556677889900aabb\nauthentication 00\n", 0o600),
+    ("secrets/snmp-no-privacy.keys", USER_KEYS.split_at(USER_KEYS.len() - 41).0, 0o600),
+    ("secrets/snmp-open.keys", USER_KEYS, 0o640),
     ("secrets/open.community", b"other", 0o640),
     ("scripts/acquire", b"#!/bin/sh\nexit 0\n", 0o755),
     ("scripts/release", b"#!/bin/sh\nexit 0\n", 0o700),

@@ -6,3 +6,4 @@ mod bundles;
 mod commands;
 mod files;
 mod fixture;
+mod snmp_users;

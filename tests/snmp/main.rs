@@ -24,6 +24,7 @@ mod malformed;
 mod mib;
 mod mutation;
 mod net_snmp;
+mod net_snmp_v3;
 mod rais_tables;
 mod sample;
 mod set;

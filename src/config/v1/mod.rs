@@ -11,6 +11,7 @@ mod interface;
 mod monitor;
 mod names;
 mod snmp;
+mod snmp_access;
 mod zone;
 
 use super::bundle::{BundleFile, BundleFiles, CONFIGURATION_FILE};

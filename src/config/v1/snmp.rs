@@ -1,5 +1,6 @@
 //! `[snmp]`: the agent, who may ask it, and whom it tells.
 
+use super::snmp_access::{AccessEntries, AccessRules, CommunityView, EVERYTHING, MAX_NAME, security_name};
 use super::{Entries, Files};
 use crate::config::fault::{Checked, Collector, Placed};
 use crate::config::model::{CommunityAccess, Receiver, Snmp};
@@ -7,6 +8,7 @@ use crate::config::network_values::{listen_address, peer_address, prefix};
 use crate::config::reader::{List, Table, nearest};
 use crate::config::secret::Community;
 use crate::config::values::{Parsed, boolean, bundle_path, duration, integer, quote, text, word};
+use crate::snmp::{DEFAULT_REQUESTS_PER_SECOND, View};
 use rais_core::address::Prefix;
 use rais_core::notification::{Notification, Severity};
 use std::collections::BTreeMap;
@@ -24,6 +26,8 @@ const MAX_SOURCES: usize = 256;
 const MAX_RECEIVERS: usize = 16;
 /// RFC 3430's and everybody's.
 const SNMP_PORT: u16 = 161;
+/// As good as no limit: more than a processor can answer.
+const MAX_REQUESTS_PER_SECOND: u32 = 1_000_000;
 
 /// A receiver nearer than that is on the same box; one farther away is none.
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
@@ -42,6 +46,9 @@ const SEVERITIES: &[(&str, Severity)] = &[
 /// `[snmp]` as the file has it; without it there is no agent.
 pub(super) struct SnmpEntry {
     listen: Checked<List<SocketAddr>>,
+    sources: List<Prefix>,
+    requests_per_second: Checked<u32>,
+    access: AccessEntries,
     communities: Entries<CommunityEntry>,
     receivers: Entries<ReceiverEntry>,
     authentication_traps: Checked<bool>,
@@ -51,6 +58,8 @@ pub(super) struct SnmpEntry {
 struct CommunityEntry {
     file: Checked<Placed<String>>,
     sources: List<Prefix>,
+    name: Checked<Option<Placed<String>>>,
+    view: Checked<Option<Placed<String>>>,
 }
 
 /// `[[snmp.receiver]]` as the file has it.
@@ -71,6 +80,9 @@ impl SnmpEntry {
         let Some(mut table) = table else {
             return Self {
                 listen: Ok(none()),
+                sources: List { good: Vec::new(), complete: Ok(()) },
+                requests_per_second: Ok(DEFAULT_REQUESTS_PER_SECOND),
+                access: AccessEntries::none(),
                 communities: Entries { all: Vec::new(), complete: Ok(()) },
                 receivers: Entries { all: Vec::new(), complete: Ok(()) },
                 authentication_traps: Ok(true),
@@ -79,6 +91,13 @@ impl SnmpEntry {
         let listen = table.list("listen", MAX_LISTEN, listen_address).map(|(list, _)| list);
         let entry = Self {
             listen: Ok(listen.unwrap_or_else(default_listen)),
+            sources: table.list_or_empty("sources", MAX_SOURCES, prefix),
+            requests_per_second: table.defaulted(
+                "requests_per_second",
+                DEFAULT_REQUESTS_PER_SECOND,
+                integer(1..=MAX_REQUESTS_PER_SECOND, ""),
+            ),
+            access: AccessEntries::read(&mut table),
             communities: Entries::read(&mut table, "community", MAX_COMMUNITIES, CommunityEntry::read),
             receivers: Entries::read(&mut table, "receiver", MAX_RECEIVERS, ReceiverEntry::read),
             authentication_traps: table.defaulted("authentication_traps", true, boolean),
@@ -91,7 +110,7 @@ impl SnmpEntry {
     pub(super) fn references(&self) -> impl Iterator<Item = &String> {
         let communities = self.communities.all.iter().filter_map(|community| community.file.as_ref().ok());
         let receivers = self.receivers.all.iter().filter_map(|receiver| receiver.community_file.as_ref().ok());
-        communities.chain(receivers).map(|path| &path.value)
+        communities.chain(receivers).map(|path| &path.value).chain(self.access.references())
     }
 }
 
@@ -119,9 +138,25 @@ impl CommunityEntry {
         let entry = Self {
             file: table.required("file", bundle_path),
             sources: table.list_or_empty("sources", MAX_SOURCES, prefix),
+            name: table.optional("name", security_name),
+            view: table.optional("view", security_name),
         };
         table.finish();
         entry
+    }
+
+    /// Its name and view, for the tables of who may see what. A community itself is a secret, and never its own name.
+    fn as_view(&self, faults: &Collector) -> Checked<CommunityView> {
+        let file = self.file.clone()?;
+        let stem = file.value.rsplit('/').next().and_then(|name| name.split('.').next()).unwrap_or_default();
+        let name = self.name.clone()?.map_or_else(|| stem.to_owned(), |name| name.value);
+        if !(1..=MAX_NAME).contains(&name.len()) {
+            return Err(
+                faults.report(&file.place, format!("has no name of 1 to {MAX_NAME} characters; give it a `name`"))
+            );
+        }
+        let view = self.view.clone()?.unwrap_or_else(|| Placed { value: EVERYTHING.to_owned(), place: file.place });
+        Ok(CommunityView { name, view })
     }
 }
 
@@ -148,7 +183,10 @@ pub(super) fn build(entry: &SnmpEntry, files: &Files, faults: &Collector) -> Che
         no_twice(listen.good.iter(), "socket", faults)?;
         listen.values()
     });
-    let communities = entry.communities.all.iter().map(|community| build_community(community, files)).collect();
+    let views = community_views(&entry.communities.all, faults);
+    let rules = entry.access.build(views.as_deref().unwrap_or_default(), files, faults);
+    let build_one = |community| build_community(community, rules.as_ref().ok(), files, faults);
+    let communities = entry.communities.all.iter().map(build_one).collect();
     let communities = one_of_each(entry, communities, faults);
     let addresses = entry.receivers.all.iter().filter_map(|receiver| receiver.address.as_ref().ok());
     let unique = no_twice(addresses, "receiver", faults);
@@ -156,13 +194,50 @@ pub(super) fn build(entry: &SnmpEntry, files: &Files, faults: &Collector) -> Che
     entry.communities.complete?;
     entry.receivers.complete?;
     unique?;
+    views?;
+    let AccessRules { engine_id, users, control } = rules?;
     let authentication_traps = entry.authentication_traps?;
-    Ok(Snmp { listen: listen?, communities: communities?, receivers: receivers?, authentication_traps })
+    Ok(Snmp {
+        listen: listen?,
+        sources: entry.sources.clone().values()?,
+        requests_per_second: entry.requests_per_second?,
+        engine_id,
+        users,
+        access: control,
+        communities: communities?,
+        receivers: receivers?,
+        authentication_traps,
+    })
 }
 
-fn build_community(entry: &CommunityEntry, files: &Files) -> Checked<CommunityAccess> {
+/// What the communities may see. Two of one name would be one in the tables of who may see what.
+fn community_views(entries: &[CommunityEntry], faults: &Collector) -> Checked<Vec<CommunityView>> {
+    let mut views: Vec<CommunityView> = Vec::new();
+    let mut result = Ok(());
+    for entry in entries {
+        match entry.as_view(faults) {
+            Ok(view) => {
+                if let (true, Ok(file)) = (views.iter().any(|other| other.name == view.name), &entry.file) {
+                    let message = "has the name of another [[snmp.community]]; give it a `name` of its own";
+                    result = Err(faults.report(&file.place, message));
+                }
+                views.push(view);
+            }
+            Err(reported) => result = Err(reported),
+        }
+    }
+    result.map(|()| views)
+}
+
+fn build_community(
+    entry: &CommunityEntry,
+    rules: Option<&AccessRules>,
+    files: &Files,
+    faults: &Collector,
+) -> Checked<CommunityAccess> {
     let community = entry.file.clone().and_then(|path| files.secret(&path, Community::from_text));
-    Ok(CommunityAccess { community: community?, sources: entry.sources.clone().values()? })
+    let view = entry.as_view(faults).map(|of| rules.map_or_else(View::nothing, |rules| rules.view(&of.view.value)));
+    Ok(CommunityAccess { community: community?, sources: entry.sources.clone().values()?, view: view? })
 }
 
 fn build_receiver(entry: &ReceiverEntry, files: &Files) -> Checked<Receiver> {
