@@ -4,7 +4,7 @@
 //! daemon needs is in here, the content of scripts, keys and headers included, so that what was verified is what is used.
 
 use super::provenance::Provenance;
-use super::secret::{Community, Key, KeyId};
+use super::secret::{Authentication, Community, Key, KeyId};
 use crate::snmp::v3::{EngineId, User};
 use crate::snmp::{AccessControl, View};
 use rais_core::address::{GroupName, HostName, InterfaceName, LoadName, Prefix, TestName};
@@ -184,10 +184,12 @@ pub struct Group {
     pub release_script: Option<Script>,
     /// A script that takes longer is killed with its whole process group: 100 ms to 10 min, at most the action timeout.
     pub script_timeout: Duration,
-    /// Message keys by id: each is accepted, at least one.
+    /// How far the group has come with authentication (G-70).
+    pub authentication: Authentication,
+    /// Message keys by id: each is accepted; at least one, unless nothing is signed yet.
     pub keys: BTreeMap<KeyId, Key>,
-    /// The id of the key that is used to send; one of `keys`.
-    pub send_key: KeyId,
+    /// The id of the key that is used to send; one of `keys`. `None`: there is no key.
+    pub send_key: Option<KeyId>,
 }
 
 /// An executable.

@@ -2,7 +2,7 @@
 //!
 //! Message keys are `wire`'s own: see [`Key`].
 
-pub use crate::wire::{Key, KeyId};
+pub use crate::wire::{Authentication, Key, KeyId};
 
 use std::fmt;
 use subtle::ConstantTimeEq;

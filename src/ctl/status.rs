@@ -91,6 +91,13 @@ impl Page {
             let text = format!("{} {are} configured differently for this group.", names.join(", "));
             self.line(Tone::Warn, 2, &text);
         }
+        if group.counters.unsigned_in > 0 {
+            let text = format!(
+                "{} messages taken that nobody signed: authentication is not required yet.",
+                group.counters.unsigned_in
+            );
+            self.line(Tone::Warn, 2, &text);
+        }
         self.drops(group);
         self.hosts(group, now);
         self.addresses(group, now);

@@ -102,6 +102,7 @@ fn troubled_group() -> GroupView {
     let voters = (1..=5).map(|n| IdAddress([10, 9, 0, n].into())).collect();
     (group.partition_state, group.partition) =
         (PartitionState::Minority, PartitionView::Majority { voters, present: 2 });
+    group.counters.unsigned_in = 17;
     for (cause, count) in [(DropCause::BadSignature, 12), (DropCause::Malformed, 9988), (DropCause::Duplicate, 777)] {
         (0..count).for_each(|_| group.counters.drops.count(cause));
     }

@@ -16,7 +16,7 @@ use crate::os::clock;
 use crate::os::multicast::ControlSocket;
 use crate::os::wait::{Waker, Wakeups, wait, waker};
 use crate::snapshot::{About, Snapshot, ZoneView};
-use crate::wire::{Codec, MAX_DATAGRAM};
+use crate::wire::{Codec, MAX_DATAGRAM, Received};
 use rais_core::address::{GroupName, InterfaceName, TestName};
 use rais_core::io::{Action, Command, CommandError, Input};
 use rais_core::node::Node;
@@ -203,7 +203,7 @@ impl EventLoop {
         sockets
             .flat_map(|(group, port, interface, socket)| {
                 let next = |_| hear(group, port, interface, socket, &mut buffer);
-                (0..BURST).map_while(next).collect::<Vec<_>>()
+                (0..BURST).map_while(next).flatten().collect::<Vec<_>>()
             })
             .collect()
     }
@@ -226,8 +226,8 @@ impl EventLoop {
         for (group, port) in &ports {
             for (interface, socket) in &port.sockets {
                 for _ in 0..BURST {
-                    let Some(input) = hear(group, port, interface, socket, &mut buffer) else { break };
-                    self.handle(clock::now(), input);
+                    let Some(heard) = hear(group, port, interface, socket, &mut buffer) else { break };
+                    self.handle_all(clock::now(), heard);
                 }
                 self.keep_time();
             }
@@ -359,24 +359,26 @@ const fn datagram_buffer() -> DatagramBuffer {
     [0; MAX_DATAGRAM + 1]
 }
 
-/// The next datagram of a socket, as an input; `None`: none waits.
+/// The next datagram of a socket, as inputs; `None`: none waits.
 fn hear(
     group: &GroupName,
     port: &Port,
     interface: &InterfaceName,
     socket: &ControlSocket,
     buffer: &mut DatagramBuffer,
-) -> Option<Input> {
+) -> Option<Vec<Input>> {
     let received = socket.recv(buffer)?;
     let datagram = buffer.get(..received.length).unwrap_or_default();
-    Some(match port.codec.decode(datagram, received.ttl) {
-        Ok(message) => {
+    Some(match port.codec.receive(datagram, received.ttl) {
+        Ok(Received { message, signed }) => {
             tracing::trace!(%group, %interface, source = %received.source, ?message, "received");
-            Input::Received { group: group.clone(), interface: interface.clone(), message }
+            let unsigned = (!signed).then(|| Input::Unsigned { group: group.clone() });
+            let input = Input::Received { group: group.clone(), interface: interface.clone(), message };
+            unsigned.into_iter().chain([input]).collect()
         }
         Err(cause) => {
             tracing::debug!(%group, %interface, source = %received.source, %cause, "dropped a datagram");
-            Input::Dropped { group: group.clone(), cause }
+            vec![Input::Dropped { group: group.clone(), cause }]
         }
     })
 }

@@ -72,7 +72,8 @@ async fn watch_over(
 fn farewells(running: &Running, incarnation: Incarnation) -> Vec<Farewell> {
     let mut farewells = Vec::new();
     for (name, group) in &running.configuration.groups {
-        let Ok(codec) = Codec::new(name.clone(), &group.keys, group.send_key) else { continue };
+        let codec = Codec::rolling(name.clone(), &group.keys, group.send_key, group.authentication);
+        let Ok(codec) = codec else { continue };
         let sequence = Sequence(u64::MAX);
         let leave = Message { sender: group.params.id, incarnation, sequence, body: Body::Leave };
         let Ok(datagram) = codec.encode(&leave) else { continue };

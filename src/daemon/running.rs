@@ -130,7 +130,7 @@ impl Running {
             };
             sockets.push((control.interface.clone(), socket));
         }
-        let codec = Codec::new(name.clone(), &group.keys, group.send_key);
+        let codec = Codec::rolling(name.clone(), &group.keys, group.send_key, group.authentication);
         Ok(Port { codec: codec.map_err(|error| PortError::Codec(name.clone(), error))?, sockets })
     }
 

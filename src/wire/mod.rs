@@ -15,14 +15,14 @@
 //! | 4 | 1 | major version | 1. Another one is dropped: nothing behind this octet means the same. |
 //! | 5 | 1 | minor version | 0. A higher one is accepted; see *Upgrades* below. |
 //! | 6 | 1 | type | 1 Info, 2 Acquire, 3 Release, 4 Leave, 5 Ask |
-//! | 7 | 1 | key id | the key that authenticates this datagram |
+//! | 7 | 1 | key id | the key that authenticates this datagram; 0: none does, and there is no HMAC |
 //! | 8 | 1 | `g` | 1 to 32 |
 //! | 9 | `g` | group | the service group's name, ASCII |
 //! | 9+g | 1 | family | 4 or 6: IPv4 or IPv6 |
 //! | 10+g | `a` | sender | the sender's id address |
 //! | 10+g+a | 8 | incarnation | grows with each start of the sender |
 //! | 18+g+a | 8 | sequence | ascends within an incarnation |
-//! | 26+g+a | … | body | sections, one after the other, to 32 octets before the end |
+//! | 26+g+a | … | body | sections, one after the other, to 32 octets before the end; unsigned: to the end |
 //! | end−32 | 32 | HMAC | HMAC-SHA-256 (RFC 2104, not truncated) under the key of every octet before it |
 //!
 //! ## Sections
@@ -64,13 +64,16 @@
 //!
 //! [`Codec::decode`] checks in this order and allocates nothing before the signature is found good (G-2): TTL 255, size
 //! and magic, major version, group, key id, HMAC (in constant time), type, body. Every refusal is one
-//! [`DropCause`]. What it allocates afterwards is bounded by 16 times the datagram.
+//! [`DropCause`]. An unsigned datagram is read only where the group has not come to require signatures yet (G-70), and then
+//! what is said here of signatures does not hold for it. What it allocates afterwards is bounded by 16 times the datagram.
 
+mod authentication;
 mod decode;
 mod encode;
 mod key;
 mod reader;
 
+pub use authentication::Authentication;
 pub use encode::EncodeError;
 pub use key::{BadKey, Key, KeyId};
 
@@ -148,7 +151,24 @@ pub enum CodecError {
     /// No key under the id to send with. Nothing was made; the operator adds the key or names another.
     #[error("send_key is {0}, but there is no key with that id")]
     NoSendKey(KeyId),
+    /// It is to sign and has no key. Nothing was made; the operator adds a key.
+    #[error("there is no key to sign with")]
+    NoKey,
 }
+
+/// A message, and whether anybody vouches for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// What it says.
+    pub message: Message,
+    /// It was signed under one of the group's keys. If not, the group takes unsigned messages for now (G-70).
+    pub signed: bool,
+}
+
+/// The key id of a datagram that nobody signed.
+const UNSIGNED: KeyId = KeyId(0);
+/// Where the key id is.
+const KEY_ID_AT: usize = 7;
 
 /// Encodes and decodes the messages of one group, under its keys.
 ///
@@ -160,7 +180,9 @@ pub struct Codec {
     /// Each key with its two HMAC blocks already hashed: half the work per datagram.
     keys: BTreeMap<KeyId, Hmac<Sha256>>,
     send_key: KeyId,
-    send_mac: Hmac<Sha256>,
+    /// `None`: it sends unsigned.
+    send_mac: Option<Hmac<Sha256>>,
+    authentication: Authentication,
 }
 
 impl fmt::Debug for Codec {
@@ -175,9 +197,27 @@ impl Codec {
     /// # Errors
     /// [`CodecError::NoSendKey`] if `send_key` is not among them.
     pub fn new(group: GroupName, keys: &BTreeMap<KeyId, Key>, send_key: KeyId) -> Result<Self, CodecError> {
+        Self::rolling(group, keys, Some(send_key), Authentication::Require)
+    }
+
+    /// A codec for a group that may still be on its way to requiring signatures (G-70).
+    ///
+    /// # Errors
+    /// [`CodecError::NoSendKey`] if `send_key` is not among the keys, [`CodecError::NoKey`] if it is to sign without one.
+    pub fn rolling(
+        group: GroupName,
+        keys: &BTreeMap<KeyId, Key>,
+        send_key: Option<KeyId>,
+        authentication: Authentication,
+    ) -> Result<Self, CodecError> {
         let keys: BTreeMap<_, _> = keys.iter().map(|(id, key)| (*id, key.mac())).collect();
-        let send_mac = keys.get(&send_key).cloned().ok_or(CodecError::NoSendKey(send_key))?;
-        Ok(Self { group, keys, send_key, send_mac })
+        let mac = |id: KeyId| keys.get(&id).cloned().ok_or(CodecError::NoSendKey(id));
+        let (send_key, send_mac) = match send_key {
+            Some(id) if authentication.signs() => (id, Some(mac(id)?)),
+            None if authentication.signs() => return Err(CodecError::NoKey),
+            Some(_) | None => (UNSIGNED, None),
+        };
+        Ok(Self { group, keys, send_key, send_mac, authentication })
     }
 
     /// The datagram that says `message`.
@@ -198,12 +238,15 @@ impl Codec {
     pub fn encode_into(&self, message: &Message, datagram: &mut Vec<u8>) -> Result<(), EncodeError> {
         datagram.clear();
         encode::message(message, &self.group, self.send_key, datagram)?;
+        // Unsigned ones leave the room too: a group that signs from now on must not outgrow its datagrams.
         let octets = datagram.len().saturating_add(MAC_OCTETS);
         if octets > MAX_DATAGRAM {
             return Err(EncodeError::TooLong { octets });
         }
-        let mac = self.send_mac.clone().chain_update(&*datagram).finalize().into_bytes();
-        datagram.extend_from_slice(&mac);
+        if let Some(send_mac) = &self.send_mac {
+            let mac = send_mac.clone().chain_update(&*datagram).finalize().into_bytes();
+            datagram.extend_from_slice(&mac);
+        }
         Ok(())
     }
 
@@ -212,13 +255,26 @@ impl Codec {
     /// # Errors
     /// Why it was dropped. Nothing but a counter may change because of it (S-7).
     pub fn decode(&self, datagram: &[u8], ttl: u8) -> Result<Message, DropCause> {
+        self.receive(datagram, ttl).map(|received| received.message)
+    }
+
+    /// As [`decode`](Self::decode), and says whether the datagram was signed.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn receive(&self, datagram: &[u8], ttl: u8) -> Result<Received, DropCause> {
         if ttl != ON_LINK_TTL {
             return Err(DropCause::OffLink);
         }
         if datagram.len() > MAX_DATAGRAM {
             return Err(DropCause::Malformed);
         }
-        let (signed, mac) = datagram.split_last_chunk::<MAC_OCTETS>().ok_or(DropCause::Malformed)?;
+        let unsigned = datagram.get(KEY_ID_AT) == Some(&UNSIGNED.0);
+        let (signed, mac) = match datagram.split_last_chunk::<MAC_OCTETS>() {
+            _ if unsigned => (datagram, None),
+            Some((signed, mac)) => (signed, Some(mac)),
+            None => return Err(DropCause::Malformed),
+        };
         let mut reader = Reader::new(signed);
         if reader.array().ok_or(DropCause::Malformed)? != MAGIC {
             return Err(DropCause::Malformed);
@@ -231,8 +287,15 @@ impl Codec {
         if group != self.group.as_str().as_bytes() {
             return Err(DropCause::ForeignGroup);
         }
-        let key = self.keys.get(&KeyId(key_id)).ok_or(DropCause::UnknownKey)?;
-        key.clone().chain_update(signed).verify_slice(mac).map_err(|_| DropCause::BadSignature)?;
-        decode::message(message_type, reader)
+        match mac {
+            Some(mac) => {
+                let key = self.keys.get(&KeyId(key_id)).ok_or(DropCause::UnknownKey)?;
+                key.clone().chain_update(signed).verify_slice(mac).map_err(|_| DropCause::BadSignature)?;
+            }
+            None if self.authentication.takes_unsigned() => {}
+            None => return Err(DropCause::Unsigned),
+        }
+        let message = decode::message(message_type, reader)?;
+        Ok(Received { message, signed: mac.is_some() })
     }
 }

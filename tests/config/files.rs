@@ -98,7 +98,8 @@ fn every_value_of_the_documentation_arrives_where_it_belongs() {
     assert!(matches!(&core.partition, Partition::Majority { voters } if voters.len() == 3));
     assert_eq!(group.address.to_string(), "239.77.0.1:7077");
     assert_eq!(group.script_timeout, Duration::from_secs(5));
-    assert!(group.keys.contains_key(&group.send_key));
+    assert!(group.keys.contains_key(&group.send_key.unwrap()));
+    assert_eq!(group.authentication.as_str(), "require");
     assert_eq!(params.tests.values().map(|test| test.timeout).collect::<Vec<_>>(), [Duration::from_millis(500)]);
     assert_eq!(configuration.zones[0].exclude[0].to_string(), "10.9.0.128/25");
     assert!(configuration.zones[0].header.starts_with("@ 5 SOA"));

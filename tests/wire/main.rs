@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod allocation;
+mod authentication;
 mod corpus;
 mod messages;
 mod properties;

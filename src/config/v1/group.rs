@@ -12,7 +12,7 @@ use crate::config::model::{Group, Script};
 use crate::config::network_values::{multicast_address, other_host, service_address};
 use crate::config::provenance::Digest;
 use crate::config::reader::{List, Table};
-use crate::config::secret::{Key, KeyId};
+use crate::config::secret::{Authentication, Key, KeyId};
 use crate::config::values::{bundle_path, check_bundle_path, duration_or, integer, name, quote, text, word};
 use partition::PartitionEntry;
 use rais_core::address::{GroupName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
@@ -63,6 +63,7 @@ pub(super) struct GroupEntry {
     load_moves: Checked<Option<Duration>>,
     acquire_script: Checked<Option<Placed<String>>>,
     release_script: Checked<Option<Placed<String>>>,
+    authentication: Checked<Authentication>,
     keys: Checked<(Vec<KeyEntry>, Place)>,
     send_key: Checked<Option<Placed<u8>>>,
 }
@@ -95,6 +96,7 @@ impl GroupEntry {
             load_moves: table.defaulted("load_moves", None, duration_or(OFF, LOAD_MOVES, Some)),
             acquire_script: table.optional("acquire_script", script_path),
             release_script: table.optional("release_script", script_path),
+            authentication: table.defaulted("authentication", Authentication::Require, word(&Authentication::ALL)),
             keys: keys(&mut table),
             send_key: table.optional("send_key", integer(1..=u8::MAX, "")),
         };
@@ -175,6 +177,7 @@ impl GroupEntry {
             acquire_script: acquire_script?,
             release_script: release_script?,
             script_timeout: timing.script_timeout,
+            authentication: self.authentication?,
             keys: keys?,
             send_key: send_key?,
         };
@@ -224,7 +227,7 @@ impl GroupEntry {
 
     fn keys(&self, files: &Files, faults: &Collector) -> Checked<BTreeMap<KeyId, Key>> {
         let (entries, place) = self.keys.as_ref().map_err(|why| *why)?;
-        if entries.is_empty() {
+        if entries.is_empty() && self.authentication?.signs() {
             return Err(faults.report(place, NO_KEY));
         }
         let ids: Vec<_> = entries.iter().filter_map(|key| key.id.clone().ok()).collect();
@@ -239,17 +242,18 @@ impl GroupEntry {
     }
 
     /// The key to send with; where there is only one, it need not be said.
-    fn send_key(&self, faults: &Collector) -> Checked<KeyId> {
+    fn send_key(&self, faults: &Collector) -> Checked<Option<KeyId>> {
         let (entries, place) = self.keys.as_ref().map_err(|why| *why)?;
         let ids = super::all(entries.iter().map(|key| key.id.clone()).collect());
         match (self.send_key.clone()?, ids?.as_slice()) {
-            (None, [only]) => Ok(KeyId(only.value)),
+            (None, [only]) => Ok(Some(KeyId(only.value))),
+            (None, []) if !self.authentication?.signs() => Ok(None),
             (None, []) => Err(faults.report(place, NO_KEY)),
             (None, _) => {
                 let place = Place { offset: self.place.offset, path: self.place.path.key("send_key") };
                 Err(faults.report_whole(&place, "is missing: there are several keys, say which one sends"))
             }
-            (Some(send), ids) if ids.iter().any(|id| id.value == send.value) => Ok(KeyId(send.value)),
+            (Some(send), ids) if ids.iter().any(|id| id.value == send.value) => Ok(Some(KeyId(send.value))),
             (Some(send), _) => Err(faults.report_whole(&send.place, format!("no key has the id {}", send.value))),
         }
     }

@@ -25,6 +25,8 @@ const DEFAULT_MAXIMUM: usize = 28;
 const DEFAULT_MINIMUM: usize = 1;
 const TTL: RangeInclusive<u32> = 1..=86_400;
 const DEFAULT_TTL: u32 = 5;
+/// What is left of an object identifier for a zone's name, by the MIB's index.
+const LONGEST_NAME: usize = 100;
 const UPDATE_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_secs(3600);
 const DEFAULT_UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 /// A choice is made anew only when every box can have said something new (N-10).
@@ -82,7 +84,9 @@ impl ZoneEntry {
             self.update_interval(least, faults)
         });
         let text = header.and_then(|header| self.check_header(header, faults));
+        let shown = self.check_name(faults);
         let (minimum, maximum) = counts?;
+        shown?;
         Ok(Zone {
             name: self.name.clone()?.value,
             group: group?.1,
@@ -95,6 +99,19 @@ impl ZoneEntry {
             update_interval: update_interval?,
             file: self.file.clone()?.value,
         })
+    }
+
+    /// An instance of SNMP's zone table is named by its zone, and an object identifier has 128 numbers (RFC 2578 §3.5).
+    fn check_name(&self, faults: &Collector) -> Checked<()> {
+        let name = self.name.clone()?;
+        if name.value.len() <= LONGEST_NAME {
+            return Ok(());
+        }
+        let message = format!(
+            "is {} octets long; at most {LONGEST_NAME} are possible, or SNMP could not show the zone",
+            name.value.len()
+        );
+        Err(faults.report_whole(&name.place, message))
     }
 
     /// A header that would make no zone is refused here, and not when the first address is to be written.

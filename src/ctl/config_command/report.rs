@@ -1,7 +1,9 @@
 //! What was found, in words for 80 columns or as JSON.
 
 use super::ConfigCommandError;
+use crate::config::model::Group;
 use crate::config::{Configuration, Faults, Rejected};
+use rais_core::address::GroupName;
 use serde_json::json;
 use std::io::Write;
 
@@ -58,6 +60,7 @@ impl Report {
                 "digest": configuration.provenance.digest.to_string(),
                 "signers": configuration.provenance.signers,
                 "note": note,
+                "warnings": configuration.groups.iter().filter_map(|(name, group)| warning(name, group)).collect::<Vec<_>>(),
             }),
             Self::Rejected(rejected) => {
                 let faults = match rejected {
@@ -94,6 +97,9 @@ fn summary(configuration: &Configuration) -> String {
             count(params.preferred_addresses.len(), "preferred address"),
             count(params.pool_addresses.len(), "pool address"),
         )));
+        if let Some(warning) = warning(name, group) {
+            text.push_str(&wrap(&format!("  WARNING: {warning}")));
+        }
     }
     let parts = [
         count(configuration.interfaces.len(), "interface"),
@@ -104,6 +110,14 @@ fn summary(configuration: &Configuration) -> String {
         count(configuration.snmp.receivers.len(), "trap receiver"),
     ];
     text + &wrap(&format!("  {}", parts.join(", "))) + &format!("  digest {}\n", configuration.provenance.digest)
+}
+
+/// What is possible and should not stay so.
+fn warning(name: &GroupName, group: &Group) -> Option<String> {
+    group.authentication.takes_unsigned().then(|| {
+        let step = group.authentication.as_str();
+        format!("group {name} takes messages that nobody signed, as authentication is \"{step}\" and not \"require\"")
+    })
 }
 
 /// "1 fault", "2 faults", "2 addresses".
