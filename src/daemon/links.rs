@@ -1,9 +1,11 @@
 //! Watches the NICs: whether each service interface has a carrier goes to the node (G-11), and to operators it is told when
-//! one of the configured interfaces comes up or goes down. The surveyor hears everything.
+//! one of the configured interfaces comes up or goes down. A NIC that comes back under another index is put to work again.
+//! The surveyor hears everything.
 
 use super::event_loop::Mailbox;
 use super::notifier::Teller;
-use super::running::Running;
+use super::reload::Reloader;
+use super::running::{Running, selector};
 use crate::os::netlink::{Event, Events, Link, Netlink, NetlinkError};
 use rais_core::address::InterfaceName;
 use rais_core::io::Input;
@@ -25,10 +27,11 @@ pub(super) async fn watch(
     mailbox: Mailbox,
     surveyor: UnboundedSender<Event>,
     teller: Teller,
+    reloader: Reloader,
 ) {
     let mut carriers = Carriers { known: BTreeMap::new(), told: BTreeMap::new(), mailbox, surveyor, teller };
     loop {
-        let Err(error) = follow(&mut running, &netlink, &mut carriers).await else { return };
+        let Err(error) = follow(&mut running, &netlink, &mut carriers, &reloader).await else { return };
         tracing::warn!(%error, "carriers are not watched for a moment");
         time::sleep(REOPEN_AFTER).await;
     }
@@ -49,6 +52,7 @@ async fn follow(
     running: &mut watch::Receiver<Arc<Running>>,
     netlink: &Netlink,
     carriers: &mut Carriers,
+    reloader: &Reloader,
 ) -> Result<(), NetlinkError> {
     // Opened before listing: nothing is missed in between.
     let mut events = Events::of_links()?;
@@ -80,13 +84,33 @@ async fn follow(
                 Err(_) => return Ok(()),
             },
             event = events.next() => match carriers.pass_on(event?) {
-                Event::Link(link) => carriers.link(&running.borrow(), &link, link.carrier),
+                Event::Link(link) => {
+                    let now = Arc::clone(&running.borrow());
+                    carriers.link(&now, &link, link.carrier);
+                    if stands_in(&now, netlink, link.index).await {
+                        reloader.renew();
+                    }
+                }
                 Event::LinkGone(link) => carriers.link(&running.borrow(), &link, false),
                 Event::Overrun => list = true,
                 Event::Address(_) | Event::AddressGone(_) => {}
             },
         }
     }
+}
+
+/// The link with this index is a NIC of the configuration that is not known by it: the one that was known is gone.
+async fn stands_in(running: &Running, netlink: &Netlink, index: u32) -> bool {
+    if running.links.values().any(|link| link.index == index) {
+        return false;
+    }
+    for interface in running.configuration.interfaces.values() {
+        let found = netlink.find_link(selector(&interface.selector)).await;
+        if found.is_ok_and(|link| link.index == index) {
+            return true;
+        }
+    }
+    false
 }
 
 impl Carriers {

@@ -30,10 +30,19 @@ pub(super) type Outcome = Result<String, String>;
 
 /// Asks for reloads.
 #[derive(Clone, Debug)]
-pub(super) struct Reloader(mpsc::Sender<oneshot::Sender<Outcome>>);
+pub(super) struct Reloader(mpsc::Sender<Request>);
+
+/// What may be asked for.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Load the configuration anew, and say what came of it.
+    Reload(oneshot::Sender<Outcome>),
+    /// Put the one that runs into force again: a NIC came back.
+    Renew,
+}
 
 /// Requests for reloads, in order.
-pub(super) type Requests = mpsc::Receiver<oneshot::Sender<Outcome>>;
+pub(super) type Requests = mpsc::Receiver<Request>;
 
 /// A reloader and where its requests arrive. Few may wait: they are people.
 #[must_use]
@@ -43,6 +52,11 @@ pub(super) fn reloader() -> (Reloader, Requests) {
 }
 
 impl Reloader {
+    /// Has the running configuration put into force again. Never blocks: one who is refused finds others waiting.
+    pub(super) fn renew(&self) {
+        let _ = self.0.try_send(Request::Renew);
+    }
+
     /// Has the configuration loaded anew.
     ///
     /// # Errors
@@ -50,7 +64,7 @@ impl Reloader {
     pub(super) async fn reload(&self) -> Outcome {
         let (answer, answered) = oneshot::channel();
         let stopping = || String::from("raisd is stopping");
-        self.0.send(answer).await.map_err(|_| stopping())?;
+        self.0.send(Request::Reload(answer)).await.map_err(|_| stopping())?;
         answered.await.map_err(|_| stopping())?
     }
 }
@@ -205,7 +219,12 @@ impl Applier {
         mut ports: BTreeMap<GroupName, Arc<Port>>,
         mailbox: Mailbox,
     ) {
-        while let Some(answer) = requests.recv().await {
+        let mut last = None;
+        while let Some(request) = requests.recv().await {
+            let Request::Reload(answer) = request else {
+                self.renew(&running, &mut ports, &mailbox, last.clone()).await;
+                continue;
+            };
             let outcome = self.reload(&running, &mut ports, &mailbox).await;
             match &outcome {
                 Ok(message) => tracing::info!("{message}"),
@@ -216,7 +235,29 @@ impl Applier {
                     self.teller.tell(Notification::ConfigRejected { error: reason.clone() });
                 }
             }
+            last = Some(outcome.clone());
             let _ = answer.send(outcome);
+        }
+    }
+
+    /// Puts the running configuration into force again, with the NICs as they are now.
+    async fn renew(
+        &mut self,
+        running: &watch::Sender<Arc<Running>>,
+        ports: &mut BTreeMap<GroupName, Arc<Port>>,
+        mailbox: &Mailbox,
+        last_reload: Option<Outcome>,
+    ) {
+        let configuration = running.borrow().configuration.clone();
+        match self.prepare(configuration, ports, false).await {
+            Ok(ready) => {
+                let (now_running, configured) = self.commit(ready, last_reload);
+                *ports = configured.ports.clone();
+                running.send_replace(now_running);
+                mailbox.send(News::Configure(Box::new(configured)));
+                tracing::info!("a NIC came back: the running configuration is in force again");
+            }
+            Err(error) => tracing::error!(%error, "a NIC came back, and something else is not there"),
         }
     }
 

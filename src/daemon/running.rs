@@ -185,7 +185,8 @@ pub(super) fn wanted_network(configuration: &Configuration) -> Wanted {
     }
 }
 
-fn selector(selector: &Selector) -> netlink::Selector {
+/// The same selector, as `os` is told it.
+pub(super) fn selector(selector: &Selector) -> netlink::Selector {
     match selector {
         Selector::Mac(mac) => netlink::Selector::Mac(mac.0),
         Selector::Pci(path) => netlink::Selector::Pci(path.clone()),

@@ -261,7 +261,14 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     tokio::spawn(conflicts::watch(Arc::clone(&context)));
     tokio::spawn(applier.run(requests, running_sender, ports, mailbox.clone()));
     let (link_events, events) = unbounded_channel();
-    tokio::spawn(links::watch(running.clone(), netlink, mailbox.clone(), link_events, teller));
+    tokio::spawn(links::watch(
+        running.clone(),
+        netlink,
+        mailbox.clone(),
+        link_events,
+        teller,
+        control.reloader.clone(),
+    ));
     tokio::spawn(Surveyor { running: running.clone(), events, asked, started, machine }.run());
     tokio::spawn(zones::run(running.clone(), snapshot, mailbox, options.state_dir.clone()));
     let notifier = (stop_notifier, tokio::spawn(notifier.run()));

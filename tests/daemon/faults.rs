@@ -117,3 +117,17 @@ fn a_storm_of_restarts_ends_with_each_address_on_one_box() {
     }
     lab.settle();
 }
+
+#[test]
+fn a_nic_that_comes_back_as_another_is_put_to_work_again() {
+    let mut lab = Lab::new(2);
+    lab.start();
+    let index = |lab: &Lab| run(&format!("ip -n {} -o link show dev lan", lab.gateways()[1].namespace));
+    let before = index(&lab);
+    lab.pull_out(2, "lan");
+    until("box 1 serves everything", || serves(&lab.gateways()[0], "10.99.0.102"));
+    lab.plug_in(2, "lan");
+    assert_ne!(index(&lab).split(':').next(), before.split(':').next(), "it is another one to the kernel");
+    until("10.99.0.102 is at home again", || serves(&lab.gateways()[1], "10.99.0.102"));
+    lab.settle();
+}

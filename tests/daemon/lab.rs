@@ -195,6 +195,17 @@ impl Lab {
         run(&format!("ip -n {switch} link set {}{number}-{bridge} {state}", &bridge[..1]));
     }
 
+    /// Takes a NIC out of a box.
+    pub(super) fn pull_out(&self, number: u8, bridge: &str) {
+        run(&format!("ip -n {} link del {}{number}-{bridge}", self.namespace("sw"), &bridge[..1]));
+    }
+
+    /// Puts a new one in its place.
+    pub(super) fn plug_in(&self, number: u8, bridge: &str) {
+        let namespace = &self.boxes[usize::from(number) - 1].namespace;
+        self.plug(namespace, &format!("{}{number}", &bridge[..1]), bridge);
+    }
+
     /// Every service address of the group.
     pub(super) fn service_addresses(&self) -> Vec<String> {
         let pool = ["10.99.0.150", "fd00:99::150"].map(String::from);
