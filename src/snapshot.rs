@@ -42,8 +42,24 @@ pub struct About {
     pub configured: Option<Instant>,
     /// What came of the last attempt to load a configuration after the start, in words; `None`: there was none.
     pub last_reload: Option<Result<String, String>>,
+    /// Who is notified.
+    #[serde(default)]
+    pub receivers: Vec<AboutReceiver>,
     /// Per group, what the core has no use for.
     pub groups: Vec<AboutGroup>,
+}
+
+/// Facts about a receiver of notifications.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AboutReceiver {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// It answers each notification.
+    pub inform: bool,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// How often it is told again.
+    pub retries: u32,
 }
 
 /// Facts about a group that change only with a reload.

@@ -145,6 +145,7 @@ fn snapshot(groups: Vec<GroupView>) -> Snapshot {
         digest: String::new(),
         last_reload: None,
         configured: None,
+        receivers: Vec::new(),
         groups: about.collect(),
     };
     let view = View {

@@ -122,6 +122,7 @@ mod tests {
             digest,
             last_reload: None,
             configured: None,
+            receivers: Vec::new(),
             groups,
         })
     }

@@ -14,7 +14,7 @@ use crate::config::model::Script;
 use crate::os::executables::Executables;
 use crate::os::netlink::Netlink;
 use crate::os::{clock, datagram::DatagramSocket, network};
-use crate::snapshot::{About, AboutGroup};
+use crate::snapshot::{About, AboutGroup, AboutReceiver};
 use rais_core::address::{GroupName, InterfaceName};
 use rais_core::notification::Notification;
 use rais_core::quantity::Incarnation;
@@ -198,6 +198,12 @@ impl Applier {
             control_interfaces: group.params.control.iter().map(|control| control.interface.clone()).collect(),
             service_interface: group.service_interface.clone(),
         });
+        let receivers = configuration.snmp.receivers.iter().map(|receiver| AboutReceiver {
+            address: receiver.address,
+            inform: receiver.inform,
+            timeout: receiver.timeout,
+            retries: receiver.retries,
+        });
         About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             contact: configuration.contact.clone(),
@@ -207,6 +213,7 @@ impl Applier {
             digest: configuration.provenance.digest.to_string(),
             last_reload,
             configured: self.configured,
+            receivers: receivers.collect(),
             groups: groups.collect(),
         }
     }

@@ -422,6 +422,7 @@ fn nothing_yet(configuration: &Configuration, incarnation: Incarnation) -> Snaps
         digest: String::new(),
         last_reload: None,
         configured: None,
+        receivers: Vec::new(),
         groups: Vec::new(),
     };
     let view = View {

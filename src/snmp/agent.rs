@@ -15,7 +15,7 @@ use super::registry::Registry;
 use super::set::{Pending, Step};
 use super::v3::{Local, Responder, Salts, V3Params};
 use super::{entity_mib, framework_mib, host_resources_mib, if_mib, ip_mib};
-use super::{rais_mib, snmpv2_mib, ucd_snmp_mib, usm_mib, vacm_mib};
+use super::{rais_mib, snmpv2_mib, target_mib, ucd_snmp_mib, usm_mib, vacm_mib};
 use crate::machine::Machine;
 use crate::snapshot::Snapshot;
 use rais_core::address::Prefix;
@@ -248,6 +248,7 @@ fn registry(v3: bool) -> Registry {
         host_resources_mib::ENTRIES,
         ucd_snmp_mib::ENTRIES,
         entity_mib::ENTRIES,
+        target_mib::ENTRIES,
     ];
     let with_users = [framework_mib::ENTRIES, usm_mib::ENTRIES, vacm_mib::ENTRIES];
     Registry::new(&[&always[..], if v3 { &with_users } else { &[] }].concat())

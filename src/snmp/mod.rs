@@ -42,6 +42,7 @@ mod registry;
 mod set;
 mod snmpv2_mib;
 mod table;
+mod target_mib;
 mod ucd_snmp_mib;
 mod usm_mib;
 pub mod v3;

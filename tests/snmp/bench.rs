@@ -14,10 +14,10 @@ pub const COMMUNITY: &[u8] = b"public";
 pub const SYS_DESCR: &str = "1.3.6.1.2.1.1.1.0";
 pub const SYS_UP_TIME: &str = "1.3.6.1.2.1.1.3.0";
 pub const SYS_NAME: &str = "1.3.6.1.2.1.1.5.0";
-/// snmpSetSerialNo.0: the last of all instances.
-pub const LAST: &str = "1.3.6.1.6.3.1.1.6.1.0";
-/// raisAgentUnexpectedPdus.0: the one before it.
-pub const BEFORE_LAST: &str = "1.3.6.1.4.1.32473.1.1.12.2.0";
+/// snmpNotifyRowStatus of the last receiver: the last of all instances.
+pub const LAST: &str = "1.3.6.1.6.3.13.1.1.1.5.114.101.99.101.105.118.101.114.45.48.50";
+/// The same of the receiver before it.
+pub const BEFORE_LAST: &str = "1.3.6.1.6.3.13.1.1.1.5.114.101.99.101.105.118.101.114.45.48.49";
 /// raisObjects.
 pub const RAIS: &str = "1.3.6.1.4.1.32473.1.1";
 

@@ -9,6 +9,7 @@ use rais::snmp::{AgentParams, Community, Oid, View};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::Arc;
 
 #[test]
 fn the_next_instance_is_the_lexicographical_successor() {
@@ -43,7 +44,7 @@ fn the_next_instance_is_the_lexicographical_successor() {
 #[test]
 fn after_the_last_instance_comes_end_of_mib_view_under_the_name_asked() {
     // RFC 3416 §4.2.2 (2).
-    for name in [LAST, "1.3.6.1.6.3.1.1.6.2", "1.3.6.1.6.99", "2.0", "2.999.4294967295"] {
+    for name in [LAST, "1.3.6.1.6.3.13.1.2", "1.3.6.1.6.99", "2.0", "2.999.4294967295"] {
         let answer = Bench::new().get_next(&[name]);
         assert_eq!((answer.variables[0].tag, answer.variables[0].dotted().as_str()), (END_OF_MIB_VIEW, name));
         assert_eq!((answer.status, answer.variables[0].content.len()), (0, 0));
@@ -78,11 +79,13 @@ fn an_agent_with_nothing_configured_is_walked_to_its_end() {
     snapshot.view.tests.clear();
     snapshot.view.loads.clear();
     snapshot.zones.clear();
+    let about = Arc::make_mut(&mut snapshot.about);
+    about.receivers.clear();
     let mut bench =
         Bench::with(snapshot, AgentParams { communities: vec![crate::bench::community()], ..AgentParams::default() });
     let walk = bench.walk("1.3");
     assert_eq!(bench.walk(RAIS).len(), 13 + 3 * 6 + 2, "raisBox, raisEventTable, raisAgent");
-    assert_eq!(walk.last().unwrap().dotted(), LAST);
+    assert_eq!(walk.last().unwrap().dotted(), "1.3.6.1.6.3.1.1.6.1.0");
 }
 
 #[test]

@@ -77,3 +77,11 @@ fn a_manager_reads_on_from_the_last_number_it_knows() {
     assert_ne!(after(&mut bench, 10).name[..11], ber::parse(&format!("{RAIS}.10.1"))[..], "nothing newer");
     assert_eq!(bench.get(&[&format!("{RAIS}.10.1.7.8")]).variables[0].tag, NO_SUCH_INSTANCE);
 }
+
+#[test]
+fn a_control_address_says_when_it_was_last_heard_and_what_was_lost() {
+    let row = |column: u32, host: u8| number(&format!("4.1.{column}.{HTTP}.1.4.10.9.0.{host}.1.4.10.9.0.{host}"));
+    assert_eq!((row(4, 2), row(5, 2)), (350_000, 17));
+    assert_eq!((row(4, 5), row(5, 5)), (0, -1), "never heard there, and nothing counted");
+    assert_eq!((row(4, 1), row(5, 1)), (360_000, -1), "this box itself: now");
+}

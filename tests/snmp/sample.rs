@@ -5,7 +5,7 @@ use rais::event::{self, Event};
 use rais::machine::{
     Address, Hardware, Interface, InterfaceCounters, InterfaceKind, IpFigures, Machine, Memory, Sample, Storage,
 };
-use rais::snapshot::{About, AboutGroup, Snapshot, ZoneView};
+use rais::snapshot::{About, AboutGroup, AboutReceiver, Snapshot, ZoneView};
 use rais::snmp::EventSource;
 use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use rais_core::counters::{Counters, DropCause};
@@ -14,7 +14,9 @@ use rais_core::notification::{HostState, Notification, PartitionState, Reason};
 use rais_core::params::Choice;
 use rais_core::quantity::{Generation, Incarnation, Utilisation};
 use rais_core::time::{Duration, Instant};
-use rais_core::view::{AddressState, AddressView, GroupView, HostView, LoadView, PartitionView, TestView, View};
+use rais_core::view::{
+    AddressState, AddressView, ContactView, GroupView, HostView, LinkView, LoadView, PartitionView, TestView, View,
+};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -39,6 +41,20 @@ pub fn snapshot() -> Snapshot {
         digest: "ab".repeat(32),
         last_reload: Some(Err(String::from("generation 6 is older than the running 7"))),
         configured: Some(at(2)),
+        receivers: vec![
+            AboutReceiver {
+                address: "192.0.2.9:162".parse().unwrap(),
+                inform: true,
+                timeout: Duration::from_millis(1500),
+                retries: 5,
+            },
+            AboutReceiver {
+                address: "[fd00::9]:1162".parse().unwrap(),
+                inform: false,
+                timeout: Duration::from_secs(2),
+                retries: 0,
+            },
+        ],
         // Two of the groups only, and not in order.
         groups: vec![about_group("http", "239.77.0.1:7077"), about_group("dns", "[ff02::77]:7078")],
     };
@@ -243,7 +259,14 @@ fn host(id: IdAddress, number: u8, state: HostState) -> HostView {
         incarnation: Incarnation(41),
         transitions: 2,
         last_change: at(100),
-        contact: Default::default(),
+        contact: ContactView {
+            links: vec![LinkView {
+                interface: InterfaceName::new("lan").unwrap(),
+                last_heard: (number != 5).then(|| at(3500)),
+                loss: (number == 2).then_some(17),
+            }],
+            ..ContactView::default()
+        },
     }
 }
 

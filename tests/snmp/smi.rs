@@ -52,7 +52,16 @@ impl Mib {
     pub fn load() -> Self {
         // The capabilities stand on RAIS-MIB, which is not in mib/base.
         let conventions = ["SNMPv2-TC", "SNMP-FRAMEWORK-MIB", "INET-ADDRESS-MIB", "HCNUM-TC", "IANAifType-MIB"];
-        let standard = ["SNMPv2-MIB", "IF-MIB", "IP-MIB", "HOST-RESOURCES-MIB", "ENTITY-MIB", "UCD-SNMP-MIB"];
+        let standard = [
+            "SNMPv2-MIB",
+            "IF-MIB",
+            "IP-MIB",
+            "HOST-RESOURCES-MIB",
+            "ENTITY-MIB",
+            "UCD-SNMP-MIB",
+            "SNMP-TARGET-MIB",
+            "SNMP-NOTIFICATION-MIB",
+        ];
         let modules = conventions.into_iter().chain(standard);
         let mut mib = Self::default();
         for module in modules {

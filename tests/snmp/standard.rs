@@ -158,3 +158,20 @@ fn every_module_served_stands_in_the_table_of_object_resources() {
         assert_eq!(descriptions.iter().filter(|row| row.starts_with(module)).count(), 1, "{module}");
     }
 }
+
+#[test]
+fn receivers_of_notifications_are_shown_and_their_communities_are_not() {
+    // RFC 3413 §4.1; the names are IMPLIED in the index.
+    let first: Vec<_> = "receiver-01".bytes().map(|octet| octet.to_string()).collect();
+    let first = first.join(".");
+    let second = format!("{}.50", &first[..first.len() - 3]);
+    let read =
+        |column: &str, row: &str| Bench::new().get(&[&format!("1.3.6.1.6.3.{column}.{row}")]).variables.remove(0);
+    assert_eq!(read("12.1.2.1.3", &first).content, [192, 0, 2, 9, 0, 162]);
+    assert_eq!(read("12.1.2.1.3", &second).content.len(), 18);
+    assert_eq!((read("12.1.2.1.4", &first).number(), read("12.1.2.1.5", &first).number()), (150, 5));
+    assert_eq!((read("13.1.1.1.3", &first).number(), read("13.1.1.1.3", &second).number()), (2, 1));
+    assert_eq!(read("12.1.3.1.4", &first).text(), "receiver-01");
+    let walk = Bench::new().walk("1.3.6.1.6.3.12.1.2.1.3");
+    assert_eq!(walk.len(), 2);
+}

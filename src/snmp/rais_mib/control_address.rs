@@ -8,8 +8,8 @@ use crate::snmp::prepared::Served;
 use crate::snmp::rais_mib::time_stamp;
 use crate::snmp::table::{Row, Table, address_arcs, first_not, name_arcs};
 use crate::snmp::value::Value;
-use rais_core::time::Instant;
-use rais_core::view::HostView;
+use rais_core::address::InterfaceName;
+use rais_core::view::{HostView, LinkView};
 
 pub(super) struct ControlAddressTable;
 
@@ -86,19 +86,17 @@ impl Table for ControlAddressTable {
         let interface = about.and_then(|about| about.control_interfaces.get(row.position));
         match column {
             3 => Value::text(interface.map_or("", |interface| interface.as_str())),
-            4 => time_stamp(last_heard(host, row.position), served.started()),
-            5 => Value::Integer(loss(host, row.position)),
+            4 if served.group(row.group).is_some_and(|group| group.id == host.id) => {
+                Value::up_time(served.now, served.started())
+            }
+            4 => time_stamp(link(host, interface).and_then(|link| link.last_heard), served.started()),
+            5 => Value::Integer(link(host, interface).and_then(|link| link.loss).map_or(-1, i32::from)),
             _ => Value::NoSuchInstance,
         }
     }
 }
 
-/// When the box was last heard, as far as this box tells networks apart.
-const fn last_heard(host: &HostView, _position: usize) -> Option<Instant> {
-    Some(host.last_heard)
-}
-
-/// Per mille of the box's messages that did not come in there; -1: not measured.
-const fn loss(_host: &HostView, _position: usize) -> i32 {
-    -1
+/// What one control interface of this box hears of another box; `None` of this box itself.
+fn link<'a>(host: &'a HostView, interface: Option<&InterfaceName>) -> Option<&'a LinkView> {
+    host.contact.links.iter().find(|link| Some(&link.interface) == interface)
 }
