@@ -56,6 +56,7 @@ tools! {
     SMILINT = "smilint" in "smitools";
     SNMP_GENERATOR = "prometheus-snmp-generator" in "prometheus-snmp-exporter";
     PROMTOOL = "promtool" in "prometheus";
+    SNMPD = "snmpd" in "snmpd";
     SNMPTT = "snmptt" in "snmptt";
     // Names and signatures.
     NAMED_CHECKZONE = "named-checkzone" in "bind9-utils";

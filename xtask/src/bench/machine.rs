@@ -25,15 +25,17 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// As they are now.
-    pub fn now(keepalived: &Path) -> Result<Self> {
+    pub fn now(peer: &Path) -> Result<Self> {
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo")?;
         let models = cpuinfo.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let meminfo = std::fs::read_to_string("/proc/meminfo")?;
         let kib = meminfo.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0);
-        let mut version = Command::new(keepalived);
-        // It says so on standard error.
-        let version = version.arg("--version").output().context("keepalived does not start")?;
-        let version = String::from_utf8_lossy(&version.stderr).lines().next().unwrap_or_default().to_owned();
+        let mut version = Command::new(peer);
+        // keepalived says so on standard error, snmpd behind an empty line.
+        let said_so = version.arg("--version").output().context("the peer does not start")?;
+        let said_so = [said_so.stderr, said_so.stdout].concat();
+        let version =
+            String::from_utf8_lossy(&said_so).lines().find(|line| !line.is_empty()).unwrap_or_default().to_owned();
         let mut revision = Command::new("git");
         revision.args(["describe", "--always", "--dirty"]).current_dir(crate::cargo::repository());
         Ok(Self {

@@ -13,6 +13,8 @@ mod noise;
 mod page;
 mod progress;
 mod scenarios;
+mod snmp;
+mod snmp_client;
 mod standing;
 mod subject;
 mod table;
@@ -47,6 +49,8 @@ pub struct Args {
 enum What {
     /// Outages, false takeovers, wire and processor, beside Debian's keepalived in the same run.
     Failover(Failover),
+    /// The agent's processor time, response times and memory, beside Debian's snmpd in the same run.
+    Snmp(snmp::Snmp),
 }
 
 /// Options of `bench failover`.
@@ -84,7 +88,10 @@ pub struct Kit {
 
 /// Runs it.
 pub fn run(args: &Args) -> Result<()> {
-    let What::Failover(args) = &args.what;
+    let args = match &args.what {
+        What::Failover(args) => args,
+        What::Snmp(args) => return snmp::run(args),
+    };
     let chosen = choose(&args.only)?;
     if args.list {
         chosen.iter().for_each(|scenario| println!("{:<20}{}", scenario.name, scenario.about));

@@ -94,8 +94,16 @@ impl Signing {
     /// The bundle of a box with one group, `http`, and nothing else: `text` is its `rais.toml`, which may name
     /// `secrets/http.key`.
     pub fn plain_bundle(&self, text: &str, directory: &Path, raisctl: &Path) -> Result<Bundle> {
+        self.secret_bundle(text, COMMUNITY, directory, raisctl)
+    }
+
+    /// The same, which may also name `secrets/community`.
+    pub fn secret_bundle(&self, text: &str, community: &str, directory: &Path, raisctl: &Path) -> Result<Bundle> {
         let root = directory.join("bundle");
         fs::create_dir_all(root.join("secrets"))?;
+        if text.contains("secrets/community") {
+            write_secret(&root, "community", community)?;
+        }
         fs::write(root.join("rais.toml"), text)?;
         write_secret(&root, "http.key", &self.http_key)?;
         self.sign(&root, raisctl)?;

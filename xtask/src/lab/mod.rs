@@ -20,11 +20,11 @@ pub use bundle::Signing;
 pub use bundle::{Bundle, COMMUNITY, ZONE};
 pub use crowd::Crowd;
 pub use machine::{BootBy, Firmware, Machine};
-pub use network::{CONTROL, LAN, Network, directory, remove_stale};
+pub use network::{CONTROL, LAN, Namespace, Network, directory, remove_stale};
 pub use nms::{MIB, Mibs, Trap};
 pub use plan::{BOXES, BoxPlan, HTTP, Mode, Plan};
 pub use prober::Prober;
-pub use process::go_first;
+pub use process::{Process, go_first};
 pub use trace::Probes;
 
 use crate::interrupt::{self, wait_for};
