@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 /// Serves the sample to that user until the test process ends; time goes on as it does.
-fn serve(hash: Hash, privacy: Privacy) -> SocketAddr {
+pub fn serve(hash: Hash, privacy: Privacy) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let snapshot = Arc::new(sample::snapshot());

@@ -10,7 +10,7 @@ use rais::snmp::v3::{Authentication, EngineClock, EngineId, Level, Privacy, User
 use rais::snmp::{Access, AccessControl, AgentParams, ContextMatch, Dropped, Family, Member, Oid, SecurityModel, View};
 use sha2::Digest;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 pub const ENGINE: [u8; 17] = *b"\x80\x00\x7e\xd9\x05a box's name";
 pub const BOOTS: u32 = 7;
@@ -358,18 +358,24 @@ pub fn params() -> V3Params {
         name: name.to_owned(),
         group: name.to_owned(),
     });
+    // Once: it takes megabytes of hashing.
+    static USERS: OnceLock<Vec<User>> = OnceLock::new();
     let aes = Some(Privacy::Aes128);
     V3Params {
         engine: engine(),
         clock: EngineClock::new(BOOTS, sample::STARTED),
         salt_seed: 0x1234_5678_9abc_def0,
-        users: vec![
-            user("noc", Hash::Sha256, aes),
-            user("some", Hash::Sha256, None),
-            user("blind", Hash::Sha256, None),
-            user("lost", Hash::Sha256, aes),
-            User::new(b"anyone", engine(), None, None).unwrap(),
-        ],
+        users: USERS
+            .get_or_init(|| {
+                vec![
+                    user("noc", Hash::Sha256, aes),
+                    user("some", Hash::Sha256, None),
+                    user("blind", Hash::Sha256, None),
+                    user("lost", Hash::Sha256, aes),
+                    User::new(b"anyone", engine(), None, None).unwrap(),
+                ]
+            })
+            .clone(),
         access: AccessControl::new(vec!["lab".to_owned()], members.to_vec(), accesses, views),
     }
 }
