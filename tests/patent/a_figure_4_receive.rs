@@ -1,6 +1,6 @@
 //! A, figures 4A to 4D: the receive thread.
 
-use crate::bench::{BEAT, Bench, Ends, acquires, address, id, infos, params, releases, traps};
+use crate::bench::{BEAT, Bench, DEAD_AFTER, Ends, acquires, address, id, infos, params, releases, traps};
 use rais_core::counters::DropCause;
 use rais_core::info_message::{Body, Claim, Row};
 use rais_core::io::{Command, Input};
@@ -195,4 +195,26 @@ fn figure_4d_step_452_the_time_out_of_an_address_starts_anew_with_each_message_o
     assert!(bench.row(2).is_some_and(|row| row.orphan), "it counts from the last message");
     bench.pass(BEAT * 4);
     assert_eq!(bench.row(2), None);
+}
+
+/// Beyond A: who is about to lead may know a moment before us that the leader is dead. What it orders is done when we know
+/// it too, and only then (G-67).
+#[test]
+fn an_order_of_who_leads_next_waits_until_the_leader_is_dead_here_too() {
+    for (dies, acquired) in [(true, 1), (false, 0)] {
+        let mut bench = Bench::new(3, &[]);
+        bench.join(1, &[1], &[1]);
+        bench.join(2, &[2], &[2]);
+        bench.settle();
+        bench.peer(1).silent = true;
+        bench.pass(DEAD_AFTER - BEAT / 2);
+        bench.order(2, 3, Body::Acquire, 1);
+        assert_eq!(acquires(&bench.taken()).len(), 0, "the leader may yet be heard");
+        if !dies {
+            bench.peer(1).silent = false;
+            bench.say(1);
+        }
+        bench.pass(BEAT);
+        assert_eq!(acquires(&bench.taken()).len(), acquired, "dies: {dies}");
+    }
 }

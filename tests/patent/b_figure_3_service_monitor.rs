@@ -36,10 +36,12 @@ fn steps_302_308_310_a_message_is_broadcast_each_time_the_timer_runs_out() {
 #[test]
 fn step_304_the_message_holds_addresses_only_while_the_service_is_available() {
     let mut bench = serving();
-    bench.pass(BEAT * 11);
+    bench.pass(BEAT * 2);
+    bench.ask(1);
     assert!(rows(&bench.taken()).contains(&Row::Claim(address(2), Claim::Online)));
     bench.test_passes = false;
-    bench.pass(BEAT * 11);
+    bench.pass(BEAT * 2);
+    bench.ask(1);
     let actions = bench.taken();
     assert!(!rows(&actions).iter().any(|row| matches!(row, Row::Claim(..))), "{:?}", rows(&actions));
     assert!(!infos(&actions).last().unwrap().status.ok);
@@ -50,7 +52,8 @@ fn step_304_the_message_holds_addresses_only_while_the_service_is_available() {
 fn figure_4_a_message_holds_the_service_the_workload_and_the_addresses() {
     let mut bench = serving();
     bench.figures = (37, 100);
-    bench.pass(BEAT * 11);
+    bench.pass(BEAT * 2);
+    bench.ask(1);
     let actions = bench.taken();
     assert!(actions.iter().any(|action| matches!(action, Action::Send { group: name, .. } if *name == group())));
     let last = *infos(&actions).last().unwrap();

@@ -5,7 +5,7 @@
 
 use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, ServiceAddress};
 use rais_core::counters::{Counters, DropCause};
-use rais_core::info_message::{Body, Claim, EntryPart, Heard, Info, Message, Order, Orders, Row, Status};
+use rais_core::info_message::{Ask, Body, Claim, EntryPart, Heard, Info, Message, Order, Orders, Row, Status};
 use rais_core::io::{Action, Input};
 use rais_core::node::Node;
 use rais_core::notification::{Notification, Reason};
@@ -255,6 +255,15 @@ impl Bench {
         let message = self.peer(from).message(wish(Orders { pass, orders: vec![order] }));
         self.hear(message.clone());
         message
+    }
+
+    /// A peer that knows nothing asks this box for its entry, and has it a moment later.
+    pub(crate) fn ask(&mut self, from: u8) {
+        self.pass(BEAT / 10);
+        let ask = Ask { host: id(self.number), known: EntryVersion(0) };
+        let message = self.peer(from).message(Body::Ask(ask));
+        self.hear(message);
+        self.pass(BEAT / 10);
     }
 
     /// A message arrives.

@@ -7,6 +7,7 @@
 mod allocation;
 mod authentication;
 mod corpus;
+mod cost;
 mod messages;
 mod properties;
 mod refusals;

@@ -361,7 +361,8 @@ fn assemble(version: EntryVersion, parts: &[EntryPart]) -> Entry {
     }
     entry.preferred.sort_unstable();
     entry.preferred.dedup();
-    entry.preferred.truncate(MAX_ADDRESSES);
+    // One more than fits, so that it shows that there are too many.
+    entry.preferred.truncate(MAX_ADDRESSES + 1);
     entry.claims.sort_unstable();
     entry.claims.dedup_by_key(|(address, _)| *address);
     entry.claims.truncate(MAX_ADDRESSES);

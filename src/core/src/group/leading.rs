@@ -1,8 +1,8 @@
 //! How this box leads, when it does: it carries out what the control pass decides (G-41, G-50 to G-59).
 
-use super::Group;
 use super::receive::Wish;
 use super::transmit::{EXTRA_INTERVAL, ORDER_OCTETS};
+use super::{Group, LeaderLife};
 use crate::address::{IdAddress, ServiceAddress};
 use crate::assignment::Candidate;
 use crate::control::{Control, Decision, Situation, choice_patience};
@@ -20,6 +20,9 @@ use alloc::vec::Vec;
 /// A predecessor's last order and the news that it no longer leads may overtake each other on the way by so much.
 const OVERTAKING: Duration = Duration::from_millis(3);
 
+/// Messages of early orders kept at most: a thousand addresses take nine.
+const EARLY_ORDERS: usize = 128;
+
 impl Group {
     /// Begins to lead, and goes on from the orders of a predecessor that do not show yet.
     pub(super) fn take_over(&mut self, predecessor: Option<IdAddress>, now: Instant) {
@@ -36,6 +39,34 @@ impl Group {
             control.adopt(address, host, at + choice_patience(&self.params), now);
         }
         self.control = Some(control);
+    }
+
+    /// Who leads if the leader does no more, if that is another box.
+    pub(super) fn heir(&self) -> Option<IdAddress> {
+        let settled = |host: &Host| host.status.as_ref().is_some_and(|status| status.settled);
+        let others = self.hosts.live().filter(|(id, host)| Some(*id) != self.leader && settled(host));
+        others.map(|(id, _)| id).min().filter(|heir| !self.may_lead() || *heir < self.params.id)
+    }
+
+    /// Orders of the heir while the leader is silent: the heir may have found it dead a moment before us. They are kept
+    /// for that moment, so that a dead leader's addresses move no later than another box's (G-67).
+    pub(super) fn keep_early_orders(&mut self, sender: LeaderLife, wish: Wish, orders: &Orders, now: Instant) -> bool {
+        let leader = self.leader.and_then(|id| self.hosts.host(id));
+        let silent = leader.is_some_and(|host| now.since(host.last_heard()) > self.params.beat * 9 / 8);
+        let keeps = silent && self.heir() == Some(sender.0) && self.early_orders.len() < EARLY_ORDERS;
+        if keeps {
+            self.early_orders.push((sender, wish, orders.clone(), now));
+        }
+        keeps
+    }
+
+    /// Another box leads: what it ordered a moment ago is to be done now.
+    pub(super) fn obey_early_orders(&mut self, now: Instant, out: &mut Outbox) {
+        for (sender, wish, orders, at) in core::mem::take(&mut self.early_orders) {
+            if self.leader == Some(sender.0) && now.since(at) < self.params.beat {
+                self.ordered(sender, wish, &orders, now, out);
+            }
+        }
     }
 
     /// Takes note of an order to acquire (`Some`) or release, this box's own or another's.

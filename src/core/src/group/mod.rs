@@ -22,7 +22,7 @@ use crate::control::Control;
 use crate::control_table::{self, ControlTable};
 use crate::counters::{Counters, DropCause};
 use crate::host_db::HostDb;
-use crate::info_message::{Claim, Row};
+use crate::info_message::{Claim, Orders, Row};
 use crate::io::Action;
 use crate::leader;
 use crate::liveness;
@@ -41,6 +41,7 @@ use conflict::Suspect;
 use leaving::Stage;
 use partition::Side;
 use picture::Track;
+use receive::Wish;
 use serving::Held;
 use transmit::Schedule;
 
@@ -74,6 +75,9 @@ const LARGE_TABLE: usize = 256;
 /// What a command's pass number is compared with (G-5): the last one from that leader in that life for that address.
 type LastOrder = (IdAddress, Incarnation, PassNumber);
 
+/// Who gave an order, in which of its lives.
+type LeaderLife = (IdAddress, Incarnation);
+
 /// A service group on this box.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -93,6 +97,8 @@ pub(crate) struct Group {
     settled: bool,
     /// What it hears before is what piled up while it slept: old news.
     deaf_until: Instant,
+    /// There are more boxes than a group may have.
+    crowded: bool,
     /// It may have been taken for dead: who else holds what it serves keeps it.
     doubt_until: Instant,
     hosts: HostDb,
@@ -113,6 +119,8 @@ pub(crate) struct Group {
     last_orders: BTreeMap<ServiceAddress, LastOrder>,
     /// Whom a leader last ordered to acquire an address, and when: all hear it, so the next leader can go on from there.
     orders_heard: BTreeMap<ServiceAddress, (IdAddress, Instant)>,
+    /// Orders of who is about to lead, and when they came.
+    early_orders: Vec<(LeaderLife, Wish, Orders, Instant)>,
     announcer: Announcer,
     suspects: BTreeMap<ServiceAddress, Suspect>,
     next_renewal: Instant,
@@ -154,6 +162,7 @@ impl Group {
             listening_since: now,
             settled: false,
             deaf_until: now,
+            crowded: false,
             doubt_until: now,
             hosts: HostDb::default(),
             services: ServiceDb::default(),
@@ -169,6 +178,7 @@ impl Group {
             holdings: BTreeMap::new(),
             last_orders: BTreeMap::new(),
             orders_heard: BTreeMap::new(),
+            early_orders: Vec::new(),
             announcer: Announcer::new(&params, now),
             suspects: BTreeMap::new(),
             next_renewal: now + params.lease / 3,
@@ -370,6 +380,11 @@ impl Group {
 
     fn settle(&mut self, now: Instant, out: &mut Outbox) {
         let listened = now.since(self.listening_since) >= self.params.dead_after;
+        // One box too many sees too little of the group to decide anything; it is the one that nobody listens to.
+        if self.crowded && !self.settled {
+            self.crowded = self.hosts.live().all(|(_, host)| host.heard_us.is_none());
+        }
+        let listened = listened && !self.crowded;
         if !self.settled && (listened || self.identity.planted.is(Mutation::ActUnsettled)) {
             self.settled = true;
             self.status_changed(out);
@@ -400,6 +415,7 @@ impl Group {
         (self.control_stale, self.entry_stale) = (true, true);
         out.changed();
         out.push(Action::Notify(Notification::LeaderChange { group: self.name.clone(), leader }));
+        self.obey_early_orders(now, out);
     }
 
     /// When the table may be built anew. A large one changes by many actions that end one by one: it is not built for each.
@@ -430,7 +446,7 @@ impl Group {
     }
 
     fn next_due(&self) -> Instant {
-        let settles = (!self.settled).then(|| self.listening_since + self.params.dead_after);
+        let settles = (!self.settled && !self.crowded).then(|| self.listening_since + self.params.dead_after);
         let renewal = (!self.holdings.is_empty()).then_some(self.next_renewal);
         let hosts = self.hosts.timeout(&self.judge());
         let hosts = hosts.filter(|_| !self.identity.planted.is(Mutation::NeverExpire));

@@ -1,6 +1,6 @@
 //! What this box makes of what it hears (A, figures 4A to 4D; G-20 to G-22).
 
-use super::{Group, LastOrder};
+use super::{Group, LastOrder, LeaderLife};
 use crate::address::{IdAddress, InterfaceName, ServiceAddress};
 use crate::counters::DropCause;
 use crate::host_db::{Admission, Host};
@@ -48,7 +48,10 @@ impl Group {
             Admission::Accepted { reborn } => reborn,
             Admission::Duplicate => return self.drop_one(DropCause::Duplicate),
             Admission::Replay => return self.drop_one(DropCause::Replay),
-            Admission::Full => return self.drop_one(DropCause::OverLimit),
+            Admission::Full => {
+                self.crowded = true;
+                return self.drop_one(DropCause::OverLimit);
+            }
         };
         self.counters.messages_in = self.counters.messages_in.saturating_add(1);
         self.touch();
@@ -233,9 +236,9 @@ impl Group {
         out.changed();
     }
 
-    fn ordered(
+    pub(super) fn ordered(
         &mut self,
-        (sender, life): (IdAddress, Incarnation),
+        (sender, life): LeaderLife,
         wish: Wish,
         orders: &Orders,
         now: Instant,
@@ -246,13 +249,14 @@ impl Group {
         self.take_sides(now, out);
         self.elect(now, out);
         let leads = self.leader == Some(sender) || self.identity.planted.is(Mutation::ObeyAnyone);
+        let early = !leads && self.keep_early_orders((sender, life), wish, orders, now);
         for order in &orders.orders {
             // From whoever led a moment ago, too: its order may be obeyed by who does not know better yet.
             self.note_order(order.address, (wish == Wish::Acquire).then_some(order.destination), now);
             if leads && let Some(track) = self.tracks.get_mut(&order.address) {
                 track.reason = Some(order.reason);
             }
-            if order.destination != self.params.id {
+            if order.destination != self.params.id || early {
             } else if !leads {
                 self.drop_one(DropCause::NotLeader);
             } else if self.is_stale(order.address, (sender, life, orders.pass)) {

@@ -14,16 +14,17 @@ use alloc::vec::Vec;
 
 /// Between two extra messages (G-12).
 pub(super) const EXTRA_INTERVAL: Duration = Duration::from_millis(5);
-/// The entry goes out in full with every so manieth beat although nothing changed (G-3).
-const FULL_EVERY: u64 = 10;
+/// The leader looks at everything anew with every so manieth beat although nothing changed.
+const LOOK_EVERY: u64 = 10;
 /// A changed entry goes out in full this often in a row: one lost message costs no question.
 const FULL_REPEATS: u8 = 2;
 /// Between two answers to questions whether this box is still there: each question of one asker gets its own.
 const ANSWER_INTERVAL: Duration = Duration::from_micros(250);
 /// When so many info messages left is remembered, to know how long they took there and back.
 const SENT_REMEMBERED: usize = 64;
-/// Most boxes told of in one message; in a larger group they take turns.
-const MOST_HEARD: usize = 16;
+/// Most boxes told of in one message; in a larger group they take turns. So a beat costs no more than 4 kB a second at
+/// 100 ms, however large the group.
+const MOST_HEARD: usize = 8;
 /// A datagram's payload (G-3).
 const DATAGRAM_OCTETS: usize = 1400;
 /// Of it: the header and signature, the status, and four control addresses.
@@ -124,9 +125,6 @@ impl Schedule {
             let next = self.next_beat + beat;
             // A late beat is not caught up with: the next one follows a beat later.
             self.next_beat = if next > now { next } else { now + beat };
-            if self.beats.is_multiple_of(FULL_EVERY) {
-                self.full_owed = self.full_owed.max(1);
-            }
         }
         if self.urgent {
             self.last_extra = Some(now);
@@ -165,7 +163,7 @@ impl Group {
         if !self.schedule.take(now, self.params.beat) {
             return;
         }
-        if self.schedule.beats != beats && self.schedule.beats.is_multiple_of(FULL_EVERY) {
+        if self.schedule.beats != beats && self.schedule.beats.is_multiple_of(LOOK_EVERY) {
             // The safety net under the leader's event-driven passes.
             self.control_stale = true;
         }
@@ -320,7 +318,10 @@ impl Group {
         let vouched = core::mem::take(&mut self.schedule.vouched);
         let asked = vouched.iter().filter(|id| Some(**id) != self.leader).take(MOST_HEARD / 2);
         let asked = asked.filter_map(|id| Some((*id, self.hosts.host(*id).filter(|host| host.live())?)));
-        let mut heard: Vec<_> = leader.into_iter().chain(asked).filter_map(tell).collect();
+        // Whoever leads next must know at once whom it reaches.
+        let heir = self.heir().filter(|heir| !vouched.contains(heir));
+        let heir = heir.and_then(|id| Some((id, self.hosts.host(id)?)));
+        let mut heard: Vec<_> = leader.into_iter().chain(heir).chain(asked).filter_map(tell).collect();
         let told: BTreeSet<_> = heard.iter().map(|heard| heard.id).chain(self.leader).collect();
         let others: Vec<_> = self.hosts.live().filter(|(id, _)| !told.contains(id)).filter_map(tell).collect();
         let room = MOST_HEARD - heard.len();
