@@ -84,7 +84,7 @@ fn a_box_at_rest_sends_its_beats_and_nothing_else_however_many_addresses_it_serv
 fn params(number: u8) -> GroupParams {
     let id = IdAddress(IpAddr::V4(Ipv4Addr::new(10, 1, 0, number)));
     GroupParams {
-        id: id,
+        id,
         control: vec![Control { interface: "control".parse().unwrap(), address: id.0 }],
         service_interface: "lan".parse().unwrap(),
         digest: 1,
