@@ -50,6 +50,8 @@ struct Assembly {
 pub(crate) struct Host {
     pub(crate) incarnation: Incarnation,
     window: ReplayWindow,
+    /// Up to here others said that its numbers are replays.
+    closed: Sequence,
     /// The latest message about itself, an info message or a goodbye, has this number. Its commands overtake those.
     latest_news: Sequence,
     /// From its last info message; `None`: none was received in this incarnation.
@@ -122,6 +124,7 @@ impl Host {
         Self {
             incarnation,
             window,
+            closed: Sequence::default(),
             latest_news: Sequence::default(),
             status: None,
             entry: None,
@@ -387,7 +390,16 @@ pub(crate) enum Admission {
 pub(crate) struct HostDb {
     hosts: BTreeMap<IdAddress, Host>,
     /// What others said of boxes that we never heard: their older messages are replays (G-4).
-    floors: BTreeMap<IdAddress, (Incarnation, Sequence)>,
+    floors: BTreeMap<IdAddress, Floor>,
+}
+
+/// What others heard last of a box that we never heard.
+#[derive(Clone, Copy, Debug, Default)]
+struct Floor {
+    incarnation: Incarnation,
+    sequence: Sequence,
+    /// Up to this number nothing can be on its way any more: the box was silent since.
+    closed: Sequence,
 }
 
 impl HostDb {
@@ -405,7 +417,10 @@ impl HostDb {
             Some(known) if incarnation < known => return Admission::Replay,
             Some(known) => incarnation > known,
             None => {
-                if self.floors.get(&sender).is_some_and(|(floor, _)| incarnation < *floor) {
+                let replayed = |floor: &Floor| {
+                    incarnation < floor.incarnation || incarnation == floor.incarnation && sequence <= floor.closed
+                };
+                if self.floors.get(&sender).is_some_and(replayed) {
                     return Admission::Replay;
                 }
                 if !self.make_room() {
@@ -416,8 +431,10 @@ impl HostDb {
         };
         if reborn {
             let window = match self.floors.remove(&sender) {
-                Some((floor, heard)) if floor == incarnation => {
-                    ReplayWindow::starting_at(Sequence(heard.0.saturating_sub(1)))
+                Some(floor) if floor.incarnation == incarnation => {
+                    let mut window = ReplayWindow::starting_at(Sequence(floor.sequence.0.saturating_sub(1)));
+                    window.close(floor.closed);
+                    window
                 }
                 Some(_) | None => ReplayWindow::default(),
             };
@@ -455,10 +472,16 @@ impl HostDb {
     }
 
     /// Takes in what another box heard of a third (G-4). What is later than known by no more than `tolerance` is the
-    /// same, told after another time on the way.
-    pub(crate) fn heard_by_another(&mut self, heard: &Heard, tolerance: Duration, now: Instant) {
+    /// same, told after another time on the way. What the third said before a silence of `dead_after` is over and done
+    /// with: who says it again replays it.
+    pub(crate) fn heard_by_another(&mut self, heard: &Heard, tolerance: Duration, dead_after: Duration, now: Instant) {
+        let silent = heard.age >= dead_after;
         match self.hosts.get_mut(&heard.id) {
             Some(host) if host.incarnation == heard.incarnation => {
+                if silent && heard.sequence > host.closed {
+                    host.closed = heard.sequence;
+                    host.window.close(heard.sequence);
+                }
                 let at = now.before(heard.age);
                 if at > host.last_heard() + tolerance {
                     host.heard_by_others = at;
@@ -467,7 +490,13 @@ impl HostDb {
             Some(_) => {}
             None => {
                 let floor = self.floors.entry(heard.id).or_default();
-                *floor = (*floor).max((heard.incarnation, heard.sequence));
+                if heard.incarnation > floor.incarnation {
+                    *floor = Floor { incarnation: heard.incarnation, ..Floor::default() };
+                }
+                if heard.incarnation == floor.incarnation {
+                    floor.sequence = floor.sequence.max(heard.sequence);
+                    floor.closed = if silent { floor.closed.max(heard.sequence) } else { floor.closed };
+                }
                 if self.floors.len() > MAX_HOSTS {
                     self.floors.pop_last();
                 }
@@ -567,11 +596,31 @@ mod tests {
             age: Duration::from_millis(10),
             loss: 0,
         };
-        db.heard_by_another(&heard, TOLERANCE, ms(100));
+        db.heard_by_another(&heard, TOLERANCE, DEAD_AFTER, ms(100));
         assert_eq!(db.admit(id(1), Incarnation(4), Sequence(9999), BEAT, ms(100)), Admission::Replay);
         assert_eq!(db.admit(id(1), Incarnation(5), Sequence(100), BEAT, ms(100)), Admission::Replay);
         let fresh = db.admit(id(1), Incarnation(5), Sequence(5000), BEAT, ms(100));
         assert_eq!(fresh, Admission::Accepted { reborn: false });
+    }
+
+    #[test]
+    fn nothing_that_a_dead_box_said_is_news_to_a_newcomer_that_was_told_of_it() {
+        let long = Duration::from_secs(60);
+        let heard = Heard { id: id(1), incarnation: Incarnation(5), sequence: Sequence(70), age: long, loss: 0 };
+        let told = |db: &mut HostDb| db.heard_by_another(&heard, TOLERANCE, DEAD_AFTER, ms(100));
+        let admit = |db: &mut HostDb, sequence| db.admit(id(1), Incarnation(5), Sequence(sequence), BEAT, ms(100));
+        let accepted = |reborn| Admission::Accepted { reborn };
+        let mut db = HostDb::default();
+        told(&mut db);
+        assert_eq!(admit(&mut db, 70), Admission::Replay);
+        assert_eq!(admit(&mut db, 69), Admission::Replay);
+        assert_eq!(admit(&mut db, 71), accepted(true), "but when it thaws, it is heard");
+        assert_eq!(admit(&mut db, 68), Admission::Duplicate);
+        let mut db = HostDb::default();
+        assert_eq!(admit(&mut db, 60), accepted(true), "a replay that came before the first word of a peer");
+        told(&mut db);
+        assert_eq!(admit(&mut db, 61), Admission::Duplicate, "was the last");
+        assert_eq!(admit(&mut db, 71), accepted(false));
     }
 
     #[test]
@@ -598,11 +647,12 @@ mod tests {
         db.heard_by_another(
             &Heard { id: id(1), incarnation: FIRST, sequence: Sequence(3), age, loss: 0 },
             TOLERANCE,
+            DEAD_AFTER,
             ms(250),
         );
         assert_eq!(db.timeout(&JUDGE), Some(ms(500)));
         let of_another_life = Heard { id: id(1), incarnation: Incarnation(9), sequence: Sequence(3), age, loss: 0 };
-        db.heard_by_another(&of_another_life, TOLERANCE, ms(450));
+        db.heard_by_another(&of_another_life, TOLERANCE, DEAD_AFTER, ms(450));
         assert_eq!(db.timeout(&JUDGE), Some(ms(500)));
     }
 

@@ -37,6 +37,16 @@ impl ReplayWindow {
         Self { highest: highest.0, seen: [0; WORDS as usize] }
     }
 
+    /// Everything up to this number is a replay from now on, received or not: its sender has been silent for so long
+    /// that nothing of it can still be on its way.
+    pub(crate) fn close(&mut self, up_to: Sequence) {
+        let up_to = up_to.0;
+        let oldest = up_to.max(self.highest).saturating_sub(WINDOW - 1);
+        for number in oldest..=up_to {
+            self.take(Sequence(number));
+        }
+    }
+
     /// Takes in a number and says what it is.
     pub(crate) fn take(&mut self, sequence: Sequence) -> Arrival {
         let number = sequence.0;
@@ -69,6 +79,19 @@ impl ReplayWindow {
 mod tests {
     use super::*;
     use alloc::collections::BTreeSet;
+
+    #[test]
+    fn what_is_closed_is_a_replay_and_what_follows_is_welcome() {
+        for (highest, up_to) in [(0, 5), (3, 5), (5, 3), (5, 5), (10, 5000), (5000, 10), (2000, 1900)] {
+            let mut window = ReplayWindow::starting_at(Sequence(highest));
+            window.close(Sequence(up_to));
+            for number in 0..=up_to {
+                let arrival = window.clone().take(Sequence(number));
+                assert!(matches!(arrival, Arrival::Duplicate | Arrival::TooOld), "{highest} {up_to} {number}");
+            }
+            assert!(matches!(window.take(Sequence(highest.max(up_to) + 1)), Arrival::Newest { .. }));
+        }
+    }
 
     #[test]
     fn each_number_is_taken_once_in_any_order() {

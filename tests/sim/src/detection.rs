@@ -3,9 +3,8 @@
 //! A group at rest, on a network that loses a given share of all messages all the while, with boxes that stall now and
 //! then; at last one loses its power.
 
-use crate::scenario::{BoxPlan, Episode, Fault, Kind, MS, Micros, SECOND, Scenario};
+use crate::scenario::{BoxPlan, Config, Episode, Fault, GroupPlan, Kind, MS, Micros, SECOND, Scenario};
 use crate::world::World;
-use rais_core::params::{Choice, Failback};
 
 /// The circumstances.
 #[derive(Clone, Copy, Debug)]
@@ -40,13 +39,22 @@ pub struct Measured {
 pub fn measure(setting: Setting, seed: u64) -> Measured {
     let begin = 2 * SECOND + 100 * setting.beat;
     let cut = begin + setting.time + (seed * 7919) % setting.beat;
-    let mut scenario = Scenario::draw(seed);
-    scenario.kind = Kind::Orderly;
-    scenario.boxes = (0..setting.boxes).map(|index| plan(index, seed)).collect();
-    (scenario.networks, scenario.addresses) = (setting.networks, setting.boxes);
-    (scenario.beat, scenario.dead_after) = (setting.beat, 3 * setting.beat);
-    (scenario.orphan_timeout, scenario.failback) = (None, Failback::Immediate);
-    scenario.choice = Choice::Balanced;
+    let config = Config {
+        preferred: (0..setting.boxes).map(|index| vec![index]).collect(),
+        beat: setting.beat,
+        dead_after: 3 * setting.beat,
+        ..Config::default()
+    };
+    let mut scenario = Scenario {
+        seed,
+        kind: Kind::Orderly,
+        boxes: (0..setting.boxes).map(|index| plan(index, seed)).collect(),
+        groups: vec![GroupPlan::default()],
+        networks: setting.networks,
+        addresses: setting.boxes,
+        configs: vec![config],
+        ..Scenario::default()
+    };
     let lossy = Episode { from: begin, until: None, fault: Fault::Loss(setting.loss) };
     let stalls = (0..setting.time / (2 * SECOND)).flat_map(|round| {
         (0..setting.boxes).map(move |index| {
@@ -57,17 +65,16 @@ pub fn measure(setting: Setting, seed: u64) -> Measured {
     let stalls = stalls.filter(|_| setting.stall > 0);
     let power_cut = Episode { from: cut, until: None, fault: Fault::PowerCut(setting.boxes - 1) };
     scenario.episodes = [lossy].into_iter().filter(|_| setting.loss > 0).chain(stalls).chain([power_cut]).collect();
-    (scenario.formed, scenario.last_fault) = (begin, cut);
-    (scenario.converged, scenario.end) = (Micros::MAX - 1, cut + 10 * setting.beat + 100 * MS);
+    let end = cut + 10 * setting.beat + 100 * MS;
     let mut world = World::new(scenario, None, false);
     world.run_until(begin);
-    world.moves = 0;
+    world.traffic.moves = 0;
     world.deaths.clear();
     world.run_until(cut - 1);
-    let (false_deaths, moves) = (world.deaths.len() as u64, world.moves);
+    let (false_deaths, moves) = (world.deaths.len() as u64, world.traffic.moves);
     let address = crate::world::address_of(setting.boxes - 1);
     let mut outage = None;
-    while outage.is_none() && world.now < world.scenario.end {
+    while outage.is_none() && world.now < end {
         let next = world.now + 50;
         world.run_until(next);
         if world.now > cut && !world.servers(address).is_empty() {
@@ -79,5 +86,5 @@ pub fn measure(setting: Setting, seed: u64) -> Measured {
 
 fn plan(index: usize, seed: u64) -> BoxPlan {
     let drift_ppm = ((seed * 37 + index as u64 * 101) % 400) as i64 - 200;
-    BoxPlan { start: index as u64 * 7 * MS, preferred: vec![index], drift_ppm, script: MS, capacity: 1000 }
+    BoxPlan { start: Some(index as u64 * 7 * MS), drift_ppm, ..BoxPlan::default() }
 }

@@ -29,6 +29,8 @@ pub struct Kernel {
     leases: BTreeMap<ServiceAddress, Micros>,
     /// Work per address; the first is being done.
     pub jobs: BTreeMap<ServiceAddress, VecDeque<Job>>,
+    /// Whether the script of a running job will fail.
+    pub fails: BTreeMap<rais_core::quantity::Ticket, bool>,
 }
 
 impl Kernel {

@@ -1,28 +1,29 @@
 //! Deterministic simulation of whole service groups: the very nodes that the daemon runs, in virtual time.
 //!
-//! A seed draws a [`Scenario`](scenario::Scenario); a [`World`](world::World) lives it; [`invariants`] judge it. It
-//! knows no wire format, no socket and no real clock.
+//! A seed draws a [`Scenario`]; a [`World`] lives it; [`invariants`] judge it. A history that breaks a promise can be
+//! told line by line, made smaller ([`shrink`]) and kept ([`history`]). It knows no socket and no real clock.
 
 pub mod detection;
+pub mod history;
 pub mod invariants;
 pub mod kernel;
 pub mod network;
 pub mod policy;
 pub mod random;
 pub mod scenario;
+pub mod shrink;
+pub mod wire;
 pub mod world;
 
 use invariants::Violation;
 use rais_core::mutation::Mutation;
 use scenario::Scenario;
 use std::fmt::Write as _;
-use world::World;
+use world::{World, id_of};
 
 /// What came of a history.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Its seed.
-    pub seed: u64,
     /// The first broken promise.
     pub violation: Option<Violation>,
     /// How often a node was called.
@@ -31,58 +32,102 @@ pub struct Outcome {
 
 /// Lives one history.
 #[must_use]
-pub fn run(seed: u64, mutation: Option<Mutation>) -> Outcome {
-    let mut world = World::new(Scenario::draw(seed), mutation, false);
+pub fn run(scenario: Scenario, mutation: Option<Mutation>) -> Outcome {
+    let mut world = World::new(scenario, mutation, false);
     world.run();
-    Outcome { seed, violation: world.violation, calls: world.calls }
+    Outcome { violation: world.violation, calls: world.calls }
 }
 
-/// Lives a history again and tells it: the group, a line per event, the verdict, and how to see it once more.
+/// Lives a history again and tells it: the group, a line per event, who saw what in the end, and the verdict.
 #[must_use]
-pub fn tell(seed: u64, mutation: Option<Mutation>) -> String {
-    let scenario = Scenario::draw(seed);
-    let mut text = format!("seed {seed}: {:?}\n", scenario.kind);
-    for (index, plan) in scenario.boxes.iter().enumerate() {
-        let _ = writeln!(text, "  box {} ({}): {plan:?}", index + 1, world::id_of(index));
-    }
-    let Scenario { networks, addresses, beat, dead_after, orphan_timeout, failback, choice, policies, .. } = &scenario;
-    let _ = writeln!(
-        text,
-        "  {policies:?}, {networks} control networks, {addresses} addresses, beat {} ms, dead after {} ms, orphan timeout {orphan_timeout:?}, \
-         failback {failback:?}, choice {choice:?}, formed {:.3}, converged {:.3}, end {:.3}",
-        beat / 1000,
-        dead_after / 1000,
-        scenario.formed as f64 / 1e6,
-        scenario.converged as f64 / 1e6,
-        scenario.end as f64 / 1e6,
-    );
+pub fn tell(scenario: Scenario, mutation: Option<Mutation>) -> String {
+    let mut text = introduce(&scenario);
     let mut world = World::new(scenario, mutation, true);
     world.run();
     for line in world.trace.iter().flatten() {
         let _ = writeln!(text, "{line}");
     }
-    let now = rais_core::time::Instant::ZERO;
-    for (index, node) in world.boxes.iter().enumerate().filter_map(|(index, a_box)| Some((index, a_box.node.as_ref()?)))
-    {
-        for group in node.view(now).groups {
-            let hosts: Vec<_> = group.hosts.iter().map(|host| format!("{} {}", host.id, host.state)).collect();
-            let _ = writeln!(text, "box {} sees leader {:?}, boxes {hosts:?}", index + 1, group.leader.map(|id| id.0));
-            for row in group.addresses {
-                let (server, preferred) = (row.server.map(|id| id.0), row.preferred.map(|id| id.0));
-                let _ = writeln!(text, "  {} {} at {server:?}, home {preferred:?}", row.address, row.state.as_str());
-            }
-        }
-    }
+    describe(&world, &mut text);
     let _ = match &world.violation {
-        Some(violation) => writeln!(text, "{violation}\nto see it again: {}", replay_command(seed, mutation)),
+        Some(violation) => writeln!(text, "{violation}"),
         None => writeln!(text, "all promises kept"),
     };
     text
 }
 
-/// The one command that shows a history again.
-#[must_use]
-pub fn replay_command(seed: u64, mutation: Option<Mutation>) -> String {
-    let planted = mutation.map(|mutation| format!(" --mutation {mutation:?}")).unwrap_or_default();
-    format!("cargo xtask sim --seed {seed}{planted}")
+/// The group and what will befall it.
+fn introduce(scenario: &Scenario) -> String {
+    let mut text = format!("{:?} history, network's luck {}\n", scenario.kind, scenario.seed);
+    for (index, plan) in scenario.boxes.iter().enumerate() {
+        let own: Vec<_> =
+            scenario.configs[0].preferred[index].iter().map(|address| world::address_of(*address)).collect();
+        let own: Vec<_> = own.iter().map(|address| address.0.to_string()).collect();
+        let start = plan
+            .start
+            .map_or_else(|| String::from("is switched on later"), |at| format!("starts at {:.6} s", at as f64 / 1e6));
+        let _ = writeln!(
+            text,
+            "  box {} is {}, {start}, owns [{}], scripts take {:.1} ms, load {} of {}, clock {} ppm fast{}",
+            index + 1,
+            id_of(scenario, index, 0),
+            own.join(", "),
+            plan.script as f64 / 1e3,
+            plan.load,
+            plan.capacity,
+            plan.drift_ppm,
+            if plan.newer { ", of a newer release" } else { "" },
+        );
+    }
+    for (index, config) in scenario.configs.iter().enumerate() {
+        let pool: Vec<_> = config.pool.iter().map(|address| world::address_of(*address).0.to_string()).collect();
+        let pool = if pool.len() > 12 { format!("{} addresses", pool.len()) } else { format!("[{}]", pool.join(", ")) };
+        let _ = writeln!(
+            text,
+            "  configuration {}: pool {pool}, beat {} ms, dead after {} ms, orphan timeout {:?} ms, failback {:?}, choice {:?}",
+            index + 1,
+            config.beat / scenario::MS,
+            config.dead_after / scenario::MS,
+            config.orphan_timeout.map(|timeout| timeout / scenario::MS),
+            config.failback,
+            config.choice,
+        );
+    }
+    let _ = writeln!(
+        text,
+        "  {} control networks, {} groups: {:?}",
+        scenario.networks,
+        scenario.groups.len(),
+        scenario.groups
+    );
+    for episode in &scenario.episodes {
+        let until = episode.until.map_or_else(String::new, |until| format!(" to {:.6}", until as f64 / 1e6));
+        let _ = writeln!(text, "  {:.6}{until}: {}", episode.from as f64 / 1e6, episode.fault.in_words());
+    }
+    text
+}
+
+/// Who sees what in the end.
+fn describe(world: &World, text: &mut String) {
+    let now = rais_core::time::Instant::ZERO;
+    for (index, node) in world.boxes.iter().enumerate().filter_map(|(index, a_box)| Some((index, a_box.node.as_ref()?)))
+    {
+        for group in node.view(now).groups {
+            let hosts: Vec<_> = group.hosts.iter().map(|host| format!("{} {}", host.id, host.state)).collect();
+            let leader = group.leader.map_or_else(|| String::from("nobody"), |id| id.to_string());
+            let _ = writeln!(text, "box {} in {} sees {leader} lead, and {}", index + 1, group.name, hosts.join(", "));
+            for row in group.addresses.iter().take(20) {
+                let named = |id: Option<rais_core::address::IdAddress>| {
+                    id.map_or_else(|| String::from("-"), |id| id.to_string())
+                };
+                let _ = writeln!(
+                    text,
+                    "  {} {} at {}, home {}",
+                    row.address,
+                    row.state.as_str(),
+                    named(row.server),
+                    named(row.preferred)
+                );
+            }
+        }
+    }
 }

@@ -1,14 +1,16 @@
 //! The test of the tests: every planted bug breaks a promise within the histories that CI lives anyway.
 
 use rais_core::mutation::Mutation;
+use rais_sim::scenario::Scenario;
 
 /// The bug must show within this many histories: a tenth of what CI lives.
 const BUDGET: u64 = 2_000;
 
 fn is_caught(mutation: Mutation) {
-    let found = (0..BUDGET).map(|seed| rais_sim::run(seed, Some(mutation))).find(|outcome| outcome.violation.is_some());
+    let found =
+        (0..BUDGET).find_map(|seed| Some((seed, rais_sim::run(Scenario::draw(seed), Some(mutation)).violation?)));
     match found {
-        Some(outcome) => println!("{mutation:?}: seed {}: {:?}", outcome.seed, outcome.violation),
+        Some((seed, violation)) => println!("{mutation:?}: seed {seed}: {violation}"),
         None => panic!("{mutation:?} broke no promise in {BUDGET} histories"),
     }
 }

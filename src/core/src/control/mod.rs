@@ -205,6 +205,12 @@ impl Control {
                 Claim::Acquiring if stuck => {
                     plan.give_up(*id, now);
                     self.release(address, plan, &[*id], Reason::Unserved, situation, decisions);
+                    // Its kernel may answer for the address until it has let go of it: nobody else does meanwhile (S-1).
+                    let lost = until.map(|until| until + situation.params.action_timeout);
+                    if let Some(lost) = lost.filter(|lost| now < *lost) {
+                        releasing = true;
+                        self.wake(lost);
+                    }
                 }
                 Claim::Acquiring => acquiring.push(*id),
                 Claim::Releasing => releasing |= !stuck,

@@ -130,6 +130,8 @@ pub(crate) struct Group {
     entry_stale: bool,
     /// The entry differs from what was last sent.
     entry_unsent: bool,
+    /// What was announced since then.
+    announced: BTreeSet<ServiceAddress>,
     sequence: Sequence,
     schedule: Schedule,
     tracks: BTreeMap<ServiceAddress, Track>,
@@ -186,6 +188,7 @@ impl Group {
             entry_version: EntryVersion::default(),
             entry_stale: true,
             entry_unsent: true,
+            announced: BTreeSet::new(),
             sequence: Sequence::default(),
             schedule: Schedule::starting(now),
             tracks: BTreeMap::new(),

@@ -101,8 +101,11 @@ impl Group {
             self.hear_of_others(sender, &heard, now);
         }
         let Some(host) = self.hosts.host_mut(sender) else { return };
-        // Only now: until it was heard last the box was as it was before.
-        host.hear(sequence, now);
+        // Only now: until it was heard last the box was as it was before. What comes after later news proves nothing: it
+        // may have been lost, and recorded, and sent again by somebody else.
+        if news {
+            host.hear(sequence, now);
+        }
         self.control_stale |= reachable != host.reachable(self.params.dead_after, now);
         host.told_of(entry_version, now);
         match part {
@@ -171,7 +174,8 @@ impl Group {
             if heard.id != self.params.id {
                 let told_now = self.identity.planted.is(Mutation::DoubleCountAges);
                 let age = if told_now { Duration::ZERO } else { heard.age };
-                self.hosts.heard_by_another(&Heard { age, ..*heard }, self.params.beat / 8, now);
+                let (tolerance, dead_after) = (self.params.beat / 8, self.params.dead_after);
+                self.hosts.heard_by_another(&Heard { age, ..*heard }, tolerance, dead_after, now);
             } else if heard.incarnation == self.identity.incarnation
                 && let Some(host) = self.hosts.host_mut(sender)
             {

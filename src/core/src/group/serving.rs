@@ -146,6 +146,7 @@ impl Group {
             let due = self.holdings.iter().filter(|(address, held)| served(held) && (all || asked.contains(address)));
             let addresses: Vec<_> = due.map(|(address, _)| *address).collect();
             if !addresses.is_empty() {
+                self.announced.extend(&addresses);
                 out.push(Action::Announce { group: self.name.clone(), addresses });
             }
         }

@@ -167,12 +167,17 @@ impl Group {
             // The safety net under the leader's event-driven passes.
             self.control_stale = true;
         }
+        let announced = core::mem::take(&mut self.announced);
         if core::mem::take(&mut self.entry_unsent) {
-            // Only what is sent gets a number, so that a gap in the versions is a lost message.
+            // Only what is sent gets a number, so that a gap in the versions is a lost message: or a claim that was made,
+            // announced and given up before it could be told. Whoever serves the address announces it again (G-60).
+            if announced.iter().any(|address| !self.holdings.contains_key(address)) {
+                self.entry_version = self.entry_version.next();
+            }
             self.entry_version = self.entry_version.next();
             self.schedule.full_owed = FULL_REPEATS;
         }
-        let heard = self.heard(now);
+        let heard = self.heard(self.schedule.full_owed > 0, now);
         if self.schedule.full_owed == 0 {
             return self.send_info(None, heard, out);
         }
@@ -304,15 +309,17 @@ impl Group {
         }
     }
 
-    /// What this box heard of the others directly, the leader always among them, the rest taking turns (G-4).
-    fn heard(&mut self, now: Instant) -> Vec<Heard> {
+    /// What this box heard of the others directly, the leader always among them, the rest taking turns (G-4). Of the
+    /// dead, too, when the entry goes out `in_full`, as it does for a newcomer: nobody shall sell it their old words for
+    /// new ones.
+    fn heard(&mut self, in_full: bool, now: Instant) -> Vec<Heard> {
         let planted = self.identity.planted;
         let tell = |(id, host): (IdAddress, &crate::host_db::Host)| {
             let heard = if planted.is(Mutation::DoubleCountAges) { host.last_heard() } else { host.heard };
             let age = now.since(heard);
             let (incarnation, sequence) = (host.incarnation, host.heard_sequence);
             let loss = host.liveness.loss_per_mille().unwrap_or(0);
-            (age < self.params.dead_after).then_some(Heard { id, incarnation, sequence, age, loss })
+            (in_full || age < self.params.dead_after).then_some(Heard { id, incarnation, sequence, age, loss })
         };
         let leader = self.leader.and_then(|id| Some((id, self.hosts.host(id).filter(|host| host.live())?)));
         let vouched = core::mem::take(&mut self.schedule.vouched);
@@ -323,7 +330,8 @@ impl Group {
         let heir = heir.and_then(|id| Some((id, self.hosts.host(id)?)));
         let mut heard: Vec<_> = leader.into_iter().chain(heir).chain(asked).filter_map(tell).collect();
         let told: BTreeSet<_> = heard.iter().map(|heard| heard.id).chain(self.leader).collect();
-        let others: Vec<_> = self.hosts.live().filter(|(id, _)| !told.contains(id)).filter_map(tell).collect();
+        let untold = |(id, host): &(IdAddress, &crate::host_db::Host)| !told.contains(id) && (in_full || host.live());
+        let others: Vec<_> = self.hosts.iter().filter(untold).filter_map(tell).collect();
         let room = MOST_HEARD - heard.len();
         let first = if others.len() > room { self.schedule.turn % others.len() } else { 0 };
         heard.extend(others.iter().cycle().skip(first).take(room.min(others.len())));

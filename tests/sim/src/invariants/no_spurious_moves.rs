@@ -10,7 +10,7 @@ use rais_core::address::ServiceAddress;
 /// # Errors
 /// In a history of only such faults, after the group formed.
 pub fn when_mild(world: &World, address: ServiceAddress) -> Result<(), Violation> {
-    if world.scenario.kind == Kind::Mild && world.now > world.scenario.formed {
+    if world.scenario.kind == Kind::Mild && world.now > world.scenario.formed() {
         return broken(world, "S-5 no spurious moves", format!("{address} moved"));
     }
     Ok(())

@@ -1,8 +1,9 @@
-//! S-1: while no fault blinds the boxes to each other, an address is configured on at most one of them.
+//! S-1: an address is configured on at most one of any two boxes that nothing excuses.
 //!
-//! The kernels are asked, not the boxes: what counts is who answers a client.
+//! The kernels are asked, not the boxes: what counts is who answers a client. It is looked at whenever an address is
+//! configured and whenever an excuse ends, so it holds at every step. The excuses are listed in `world::excuses`.
 
-use super::{Violation, broken};
+use super::{Violation, boxes, broken};
 use crate::world::{World, address_of};
 use rais_core::address::ServiceAddress;
 
@@ -10,13 +11,14 @@ use rais_core::address::ServiceAddress;
 ///
 /// # Errors
 /// It is on two boxes and nothing excuses it.
-pub fn of(world: &World, address: ServiceAddress) -> Result<(), Violation> {
+pub fn of(world: &World, group: usize, address: ServiceAddress) -> Result<(), Violation> {
     let servers = world.servers(address);
-    if servers.len() < 2 || world.excused() {
-        return Ok(());
+    for (place, a) in servers.iter().enumerate() {
+        if let Some(b) = servers[place + 1..].iter().find(|b| !world.excused(group, *a, **b)) {
+            return broken(world, "S-1 one server", format!("{} is on {}", address.0, boxes(&[*a, *b])));
+        }
     }
-    let boxes: Vec<_> = servers.iter().map(|index| index + 1).collect();
-    broken(world, "S-1 one server", format!("{address} is on boxes {boxes:?}"))
+    Ok(())
 }
 
 /// Looks at all.
@@ -24,5 +26,6 @@ pub fn of(world: &World, address: ServiceAddress) -> Result<(), Violation> {
 /// # Errors
 /// One is on two boxes and nothing excuses it.
 pub fn everywhere(world: &World) -> Result<(), Violation> {
-    (0..world.scenario.addresses).try_for_each(|address| of(world, address_of(address)))
+    let group = |address| world.scenario.group_of(address);
+    (0..world.scenario.addresses).try_for_each(|address| of(world, group(address), address_of(address)))
 }

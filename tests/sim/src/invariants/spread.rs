@@ -10,15 +10,21 @@ use rais_core::params::Choice;
 /// One has two addresses more than another.
 pub fn evenly(world: &World) -> Result<(), Violation> {
     let scenario = &world.scenario;
-    let together = scenario.boxes.iter().all(|plan| plan.start < scenario.beat / 2);
-    if scenario.choice != Choice::Balanced || !together || scenario.policies.hold.is_some() {
+    let plans = || scenario.boxes.iter().filter(|plan| plan.start.is_some());
+    let together = plans().all(|plan| plan.start < Some(scenario.configs[0].beat / 2) && plan.load == 0);
+    if scenario.configs[0].choice != Choice::Balanced
+        || !together
+        || scenario.groups.len() > 1
+        || scenario.hold().is_some()
+    {
         return Ok(());
     }
     let mut served = vec![0_u32; world.boxes.len()];
     for server in (0..scenario.addresses).flat_map(|address| world.servers(address_of(address))) {
         served[server] += 1;
     }
-    let spares = scenario.boxes.iter().zip(&served).filter(|(plan, _)| plan.preferred.is_empty());
+    let boxes = scenario.boxes.iter().zip(&scenario.configs[0].preferred).zip(&served);
+    let spares = boxes.filter(|((plan, own), _)| plan.start.is_some() && own.is_empty());
     let counts: Vec<_> = spares.map(|(_, count)| *count).collect();
     let (most, least) = (counts.iter().max().unwrap_or(&0), counts.iter().min().unwrap_or(&0));
     if most - least > 1 {

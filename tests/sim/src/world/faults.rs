@@ -1,133 +1,102 @@
-//! How faults and operators' deeds begin and end, and what they excuse.
+//! How faults and people's deeds begin and end.
 
-use super::{Event, World, address_of, id_of};
-use crate::invariants;
-use crate::scenario::{Episode, Fault, MS, Micros, Scripts};
+use super::looks::Disturbance;
+use super::{Event, Recorded, World, address_of, id_of};
+use crate::scenario::{Fault, MS, Scripts};
 use rais_core::address::GroupName;
+use rais_core::counters::DropCause;
 use rais_core::io::{Command, Input};
 
 impl World {
-    /// Until two beats and one release from now it is excused if an address is served twice (S-1).
-    fn excuse(&mut self, longer: Micros) {
-        let slow = |episode: &Episode| match episode.fault {
-            Fault::Scripts(_, Scripts::Take(time)) => time,
-            _ => 0,
-        };
-        // An acquire that runs ends before the release begins.
-        let release = 2 * self.scenario.episodes.iter().map(slow).max().unwrap_or(0) + self.scenario.action();
-        self.excused_until = self.excused_until.max(self.now + longer + 2 * self.scenario.beat + release + 5 * MS);
-        self.at(self.excused_until, Event::LookForDuplicates);
-    }
-
-    /// Whoever was about to clear up after a fault may be gone: the next one needs the dead interval to know.
-    fn prolong_excuse(&mut self) {
-        if self.excused() {
-            self.excuse(self.scenario.dead_after);
-        }
-    }
-
-    pub(super) fn see_who_is_away(&mut self) {
-        for index in 0..self.boxes.len() {
-            let a_box = &mut self.boxes[index];
-            let home = a_box.node.is_some() && !a_box.stopping && a_box.well && a_box.carrier;
-            if home {
-                a_box.away_since = None;
-            } else if a_box.away_since.is_none() {
-                a_box.away_since = Some(self.now);
-                if let Some(timeout) = self.scenario.orphan_timeout {
-                    // A test takes two runs to fail. What peers tell of an orphan may be as old as messages are slow.
-                    let slow = |episode: &Episode| if let Fault::Delay(longest) = episode.fault { longest } else { 0 };
-                    let slowest = self.scenario.episodes.iter().map(slow).max().unwrap_or(0) + 50 * MS;
-                    let by = self.now + timeout + self.scenario.bound() + 250 * MS + 2 * slowest;
-                    self.at(by, Event::LookForOrphan(index, self.now));
-                }
-            }
-        }
-    }
-
     pub(super) fn begin(&mut self, episode: usize) {
         let fault = self.scenario.episodes[episode].fault.clone();
-        self.note(|| format!("{fault:?} begins"));
-        match self.notices_partition_within() {
-            Some(noticed) if matches!(fault, Fault::Partition(_)) => self.excuse(noticed),
-            _ if fault.blinds() => self.blinding += 1,
-            _ => {}
+        self.note(|| format!("FAULT: {}", fault.in_words()));
+        if !fault.is_a_moment() {
+            self.active.push(episode);
+        }
+        self.disturbed(Disturbance { fault: &fault, lasted: None });
+        if fault.loses_somebody() {
+            self.lost_at = self.now;
+            self.prolong_excuses();
         }
         self.network.begin(&fault);
-        match fault {
-            Fault::PowerCut(index) => {
-                self.boxes[index].kernel.clear();
-                self.down(index);
-                self.prolong_excuse();
-            }
-            Fault::Kill(index) => {
-                self.down(index);
-                self.excuse(self.scenario.lease);
-            }
-            Fault::Freeze(index) if self.boxes[index].node.is_some() => self.boxes[index].frozen = true,
-            Fault::Stop(index) if !self.boxes[index].frozen => {
-                self.boxes[index].stopping = self.boxes[index].node.is_some();
-                self.prolong_excuse();
-                self.handle(index, Input::Stop);
-            }
-            Fault::Load(index, more) => self.boxes[index].burden += more,
-            Fault::Test(index) => self.boxes[index].well = false,
-            Fault::Carrier(index) => self.set_carrier(index, false),
-            Fault::Quiesce(index) => self.quiesce(index, true, |group| Command::Quiesce { group }),
-            Fault::Drain(index) => self.quiesce(index, true, |group| Command::Drain { group }),
-            Fault::Scripts(index, scripts) => self.boxes[index].scripts = scripts,
-            Fault::Move(host, address) => self.ask_leader(|group| Command::Acquire {
-                group,
-                address: address_of(address),
-                host: Some(id_of(host)),
-            }),
-            Fault::Release(address) => {
-                self.ask_leader(|group| Command::Release { group, address: address_of(address) });
-            }
-            _ => {}
-        }
+        self.see_who_is_parted();
+        self.inflict(&fault);
         self.see_who_is_away();
     }
 
-    pub(super) fn end(&mut self, episode: usize) {
-        let fault = self.scenario.episodes[episode].fault.clone();
-        self.note(|| format!("{fault:?} ends"));
-        let policy = self.notices_partition_within();
-        if policy.is_some() && matches!(fault, Fault::Partition(_)) {
-            if self.scenario.shows_partition(episode, self.now) {
-                self.judge(invariants::partition::is_as_promised);
+    fn inflict(&mut self, fault: &Fault) {
+        match *fault {
+            Fault::PowerCut(index) => {
+                self.boxes[index].kernel.clear();
+                self.down(index);
             }
-        } else if fault.blinds() {
-            self.blinding -= 1;
-            // A thawed box may take what it finds in its socket for news, and its part for larger than it is.
-            let thawed = policy.filter(|_| matches!(fault, Fault::Freeze(_)));
-            self.excuse(thawed.unwrap_or(0));
+            Fault::Kill(index) => {
+                self.down(index);
+                self.excuse_for_the_lease(index);
+            }
+            Fault::Freeze(index) if self.boxes[index].node.is_some() => {
+                self.boxes[index].frozen = true;
+                self.excuse_for_the_lease(index);
+            }
+            Fault::Stop(index) => self.stop(index),
+            Fault::Upgrade(index) => {
+                self.boxes[index].newer = true;
+                if self.boxes[index].node.is_some() && !self.boxes[index].frozen {
+                    self.boxes[index].restart_when_stopped = true;
+                    self.stop(index);
+                }
+            }
+            Fault::SwitchOn(index) => self.start(index),
+            Fault::Test(index) => self.boxes[index].well = false,
+            Fault::Carrier(index, lan) => self.set_carrier(index, lan, false),
+            Fault::Quiesce(index, group) => {
+                self.quiesce(index, group, true, &|group| Command::Quiesce { group });
+            }
+            Fault::Drain(index, group) => self.quiesce(index, group, true, &|group| Command::Drain { group }),
+            Fault::Scripts(index, scripts) => self.boxes[index].scripts = scripts,
+            Fault::Load(index, load) => self.boxes[index].load = load,
+            Fault::Reload(index, config) => {
+                self.boxes[index].config = config;
+                if self.boxes[index].frozen {
+                    self.boxes[index].backlog.push_back(Event::Reload(index));
+                } else {
+                    self.reload(index);
+                }
+            }
+            Fault::Move(host, address) => self.ask_leader(address, |group, id| Command::Acquire {
+                group,
+                address: address_of(address),
+                host: Some(id(host)),
+            }),
+            Fault::Release(address) => {
+                self.ask_leader(address, |group, _| Command::Release { group, address: address_of(address) });
+            }
+            Fault::Replay(count) => self.replay(count),
+            _ => {}
         }
+    }
+
+    pub(super) fn finish(&mut self, episode: usize) {
+        let fault = self.scenario.episodes[episode].fault.clone();
+        self.note(|| format!("no longer: {}", fault.in_words()));
+        self.active.retain(|active| *active != episode);
+        let lasted = self.now - self.scenario.episodes[episode].from;
+        self.disturbed(Disturbance { fault: &fault, lasted: Some(lasted) });
         self.network.end(&fault);
+        self.network_was_slow |= matches!(fault, Fault::Delay(_) | Fault::Duplication(_));
+        self.see_who_is_parted();
         match fault {
             Fault::PowerCut(index) | Fault::Kill(index) | Fault::Stop(index) => self.start(index),
-            Fault::Freeze(index) if std::mem::take(&mut self.boxes[index].frozen) => {
-                for event in std::mem::take(&mut self.boxes[index].backlog) {
-                    self.happen(event);
-                }
-                match self.boxes[index].asked.take() {
-                    Some(Command::Unquiesce { .. }) => {
-                        self.quiesce(index, false, |group| Command::Unquiesce { group });
-                    }
-                    Some(Command::Drain { .. }) => self.quiesce(index, true, |group| Command::Drain { group }),
-                    Some(_) => self.quiesce(index, true, |group| Command::Quiesce { group }),
-                    None => {}
-                }
-                // It counts as well again until its test has failed anew.
-                self.boxes[index].away_since = None;
-                // The kernel's news of the link waited in another socket.
-                self.set_carrier(index, self.boxes[index].carrier);
-            }
-            Fault::Load(index, more) => self.boxes[index].burden -= more,
+            Fault::Freeze(index) if std::mem::take(&mut self.boxes[index].frozen) => self.thaw(index),
             Fault::Test(index) => self.boxes[index].well = true,
-            Fault::Carrier(index) => self.set_carrier(index, true),
-            Fault::Quiesce(index) | Fault::Drain(index) => {
-                self.quiesce(index, false, |group| Command::Unquiesce { group });
+            Fault::Carrier(index, lan) => {
+                self.set_carrier(index, lan, true);
+                // It may be well now, until a test that has only begun to fail has failed.
+                self.boxes[index].away_since = [None; 2];
+            }
+            Fault::Quiesce(index, group) | Fault::Drain(index, group) => {
+                self.quiesce(index, group, false, &|group| Command::Unquiesce { group });
             }
             Fault::Scripts(index, _) => {
                 self.boxes[index].scripts = Scripts::Take(self.scenario.boxes[index].script);
@@ -137,31 +106,110 @@ impl World {
         self.see_who_is_away();
     }
 
-    fn set_carrier(&mut self, index: usize, up: bool) {
-        self.boxes[index].carrier = up;
+    fn stop(&mut self, index: usize) {
+        if !self.boxes[index].frozen && self.boxes[index].node.is_some() && !self.boxes[index].stopping {
+            self.boxes[index].stopping = true;
+            self.handle(index, Input::Stop);
+        }
+    }
+
+    fn thaw(&mut self, index: usize) {
+        self.excuse_the_thawed(index);
+        for event in std::mem::take(&mut self.boxes[index].backlog) {
+            self.happen(event);
+        }
+        for command in std::mem::take(&mut self.boxes[index].asked) {
+            self.command_box(index, command);
+        }
+        // It counts as well again until its test has failed anew.
+        self.boxes[index].away_since = [None; 2];
+        // The kernel's news of the links waited in another socket.
+        for lan in 0..2 {
+            self.set_carrier(index, lan, self.boxes[index].carrier[lan]);
+        }
+    }
+
+    fn set_carrier(&mut self, index: usize, lan: usize, up: bool) {
+        self.boxes[index].carrier[lan] = up;
         if !self.boxes[index].frozen {
-            self.handle(index, Input::Carrier { interface: self.names.lan.clone(), up });
+            self.handle(index, Input::Carrier { interface: self.names.lans[lan].clone(), up });
         }
     }
 
-    fn quiesce(&mut self, index: usize, quiesced: bool, command: impl Fn(Option<GroupName>) -> Command) {
-        let a_box = &mut self.boxes[index];
-        if a_box.node.is_none() {
+    fn quiesce(
+        &mut self,
+        index: usize,
+        group: Option<usize>,
+        quiesced: bool,
+        command: &dyn Fn(Option<GroupName>) -> Command,
+    ) {
+        if self.boxes[index].node.is_none() || group.is_some_and(|group| !self.scenario.is_member(index, group)) {
             return;
         }
-        if a_box.frozen {
-            a_box.asked = Some(command(None));
-            return;
+        let command = command(group.map(|group| self.names.groups[group].clone()));
+        if self.boxes[index].frozen {
+            return self.boxes[index].asked.push(command);
         }
-        a_box.quiesced &= quiesced;
-        self.handle(index, Input::Command(command(None)));
-        self.boxes[index].quiesced = quiesced;
+        let before = self.boxes[index].quiesced;
+        for which in 0..2 {
+            if group.is_none_or(|group| group == which) {
+                // It may be told to take something by the very command that lets it.
+                self.boxes[index].quiesced[which] = quiesced && before[which];
+            }
+        }
+        self.command_box(index, command);
     }
 
-    fn ask_leader(&mut self, command: impl Fn(GroupName) -> Command) {
-        let leads = |index: &usize| self.leader_seen_by(*index) == Some(id_of(*index)) && !self.boxes[*index].frozen;
+    fn command_box(&mut self, index: usize, command: Command) {
+        let (group, quiesced) = match &command {
+            Command::Quiesce { group } | Command::Drain { group } => (group.clone(), true),
+            Command::Unquiesce { group } => (group.clone(), false),
+            _ => return self.handle(index, Input::Command(command)),
+        };
+        self.handle(index, Input::Command(command));
+        for which in 0..2 {
+            if group.as_ref().is_none_or(|group| *group == self.names.groups[which]) {
+                self.boxes[index].quiesced[which] = quiesced;
+            }
+        }
+    }
+
+    fn ask_leader(
+        &mut self,
+        address: usize,
+        command: impl Fn(GroupName, &dyn Fn(usize) -> rais_core::address::IdAddress) -> Command,
+    ) {
+        let group = self.scenario.group_of(address);
+        let leads = |index: &usize| {
+            self.leader_seen_by(*index, group) == Some(id_of(&self.scenario, *index, group))
+                && !self.boxes[*index].frozen
+        };
         if let Some(leader) = (0..self.boxes.len()).find(leads) {
-            self.handle(leader, Input::Command(command(self.names.group.clone())));
+            let id = |index: usize| id_of(&self.scenario, index, group);
+            let command = command(self.names.groups[group].clone(), &id);
+            self.handle(leader, Input::Command(command));
         }
+    }
+
+    /// Somebody who recorded datagrams sends some of them again, old ones and new, to everybody.
+    fn replay(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.recorded.is_empty() {
+                return;
+            }
+            let which = self.random.index(self.recorded.len());
+            let Recorded { group, network, received, arrived } = self.recorded[which].clone();
+            // What never arrived there before would be no replay.
+            for to in (0..self.boxes.len()).filter(|to| (arrived >> to) & 1 == 1) {
+                let received = std::rc::Rc::clone(&received);
+                let at = self.now + self.random.between(0, 20 * MS);
+                self.at(at, Event::Deliver { to, group, network, received });
+            }
+        }
+    }
+
+    /// Counts what a box would count for a datagram that is no message.
+    pub(super) fn dropped(&mut self, to: usize, group: usize, cause: DropCause) {
+        self.handle(to, Input::Dropped { group: self.names.groups[group].clone(), cause });
     }
 }

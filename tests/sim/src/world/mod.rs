@@ -1,49 +1,68 @@
-//! A whole group in virtual time: real nodes, and around them a network, kernels, scripts, clocks and operators.
+//! Whole groups in virtual time: real nodes, and around them networks, kernels, scripts, clocks and operators.
 //!
 //! An event queue drives it; nothing else moves. The same scenario gives the same history to the last event.
+
+mod edge;
+mod excuses;
+mod faults;
+mod lives;
+mod looks;
+mod tell;
+
+pub use lives::{SAMPLE_INTERVAL, TEST_INTERVAL};
+pub use looks::{Disturbance, Promise};
 
 use crate::invariants::{self, Violation};
 use crate::kernel::Kernel;
 use crate::network::Network;
 use crate::random::Random;
-use crate::scenario::{Fault, MS, Micros, Scenario, Scripts};
-use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
+use crate::scenario::{Fault, Micros, Scenario, Scripts};
+use crate::wire::Wire;
+use excuses::Excuses;
+use looks::Looks;
+use rais_core::address::{GroupName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
+use rais_core::counters::DropCause;
 use rais_core::info_message::{Body, Message};
 use rais_core::io::{Command, Input};
 use rais_core::mutation::Mutation;
 use rais_core::node::Node;
-use rais_core::params::{BoxParams, Control, GroupParams, LoadParams, TestParams};
-use rais_core::quantity::{Generation, Incarnation, Ticket, Utilisation};
+use rais_core::quantity::Ticket;
 use rais_core::time::Instant;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
-use std::time::Duration;
 
 /// Most messages that wait in a frozen daemon's socket.
 const SOCKET_BUFFER: usize = 400;
 
-/// The id address of the box with this index.
+/// The id address of a box in a group: its address on the group's first control network.
 #[must_use]
-pub fn id_of(index: usize) -> IdAddress {
-    IdAddress(IpAddr::V4(Ipv4Addr::new(10, 1, 0, index as u8 + 1)))
+pub fn id_of(scenario: &Scenario, index: usize, group: usize) -> IdAddress {
+    IdAddress(control_address(index, scenario.networks_of(group).start))
+}
+
+/// The address of a box on a control network.
+#[must_use]
+fn control_address(index: usize, network: usize) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 1, network as u8, index as u8 + 1))
 }
 
 /// The service address with this index: every third is IPv6.
 #[must_use]
 pub fn address_of(index: usize) -> ServiceAddress {
+    let number = index as u16 + 1;
     ServiceAddress(match index % 3 {
-        2 => IpAddr::V6(Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, index as u16 + 1)),
-        _ => IpAddr::V4(Ipv4Addr::new(10, 9, 0, index as u8 + 1)),
+        2 => IpAddr::V6(Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, number)),
+        _ => IpAddr::V4(Ipv4Addr::new(10, 9, (number >> 8) as u8, number as u8)),
     })
 }
 
-mod edge;
-mod faults;
+/// Whose orders a box takes in, about which addresses.
+pub type Ordered = (IdAddress, Vec<ServiceAddress>);
 
-/// Who gave the orders just taken in, and about which addresses.
-pub type Ordered = (IdAddress, BTreeSet<ServiceAddress>);
+/// What became of a datagram on its way.
+type Received = Rc<Result<Message, DropCause>>;
 
 /// What is to happen.
 #[derive(Clone, Debug)]
@@ -52,12 +71,14 @@ enum Event {
     Tick(usize),
     Deliver {
         to: usize,
+        group: usize,
         network: usize,
-        message: Rc<Message>,
+        received: Received,
     },
     Step {
         at: usize,
         life: u32,
+        group: usize,
         address: ServiceAddress,
         ticket: Ticket,
         done: bool,
@@ -66,23 +87,31 @@ enum Event {
         at: usize,
         life: u32,
     },
-    Witnessed {
-        at: usize,
-        life: u32,
-        witness: IpAddr,
-    },
     Sampled {
         at: usize,
         life: u32,
+    },
+    /// A thawed daemon gets to read its configuration.
+    Reload(usize),
+    Witnessed {
+        at: usize,
+        life: u32,
+        group: usize,
+        witness: IpAddr,
     },
     Begin(usize),
     End(usize),
     /// Look whether an address is served twice now that that is no longer excused.
     LookForDuplicates,
     /// The countdown of an address whose home went away at this time must be over.
-    LookForOrphan(usize, Micros),
+    LookForOrphan {
+        home: usize,
+        group: usize,
+        since: Micros,
+    },
+    /// A promise's bound is over, if nothing has disturbed it since this many disturbances.
+    Look(Promise, u32),
     Formed,
-    Converged,
 }
 
 /// One box.
@@ -94,24 +123,28 @@ pub struct SimBox {
     pub kernel: Kernel,
     /// Starts so far.
     pub life: u32,
+    /// Which of the scenario's configurations it has.
+    pub config: usize,
     /// The daemon does not get to run.
     pub frozen: bool,
     /// The test on it passes.
     pub well: bool,
-    /// Its service interface has a carrier.
-    pub carrier: bool,
-    /// An operator quiesced it.
-    pub quiesced: bool,
+    /// Its service interfaces have a carrier: the groups' common one, and the second group's own.
+    pub carrier: [bool; 2],
+    /// An operator quiesced it, in each group.
+    pub quiesced: [bool; 2],
     /// It was told to stop.
     pub stopping: bool,
-    /// Since when it could not serve its own addresses, had they been given to it.
-    pub away_since: Option<Micros>,
+    /// Since when it could not serve its own addresses in each group, had they been given to it.
+    pub away_since: [Option<Micros>; 2],
+    /// It speaks for the newer release.
+    pub newer: bool,
+    /// How its scripts behave.
+    pub scripts: Scripts,
+    load: u32,
     restart_when_stopped: bool,
     /// What the operator asked for while the daemon did not run.
-    asked: Option<Command>,
-    /// Load that does not come from its addresses, per mille.
-    pub burden: u32,
-    scripts: Scripts,
+    asked: Vec<Command>,
     next_tick: Micros,
     backlog: VecDeque<Event>,
 }
@@ -133,7 +166,7 @@ impl Clock {
     }
 }
 
-/// The group and everything around it.
+/// The groups and everything around them.
 #[derive(Debug)]
 pub struct World {
     /// What happens.
@@ -144,43 +177,75 @@ pub struct World {
     pub boxes: Vec<SimBox>,
     /// Who clients think serves each address: who announced it last.
     pub clients: BTreeMap<ServiceAddress, usize>,
-    /// Faults running that may make two boxes hold an address, and until when the last of them is an excuse.
-    blinding: u32,
-    excused_until: Micros,
-    /// Since the group formed, or since it converged: messages that were not a heartbeat, and all of them.
-    pub orders_sent: u64,
-    /// Messages sent.
-    pub messages_sent: u64,
-    /// Times an address was added to or removed from a kernel.
-    pub moves: u64,
-    /// When a box took another one for dead: (when, who, whom).
+    /// What was sent and moved since the last equilibrium began.
+    pub traffic: Traffic,
+    /// When a box found another one dead.
     pub deaths: Vec<(Micros, usize, IdAddress)>,
-    /// When an address was last released because its box was too full.
-    pub last_load_move: Option<Micros>,
+    last_load_move: Option<Micros>,
     /// Calls of a node.
     pub calls: u64,
     /// The first promise that was broken.
     pub violation: Option<Violation>,
     /// A line per event, if wanted.
     pub trace: Option<Vec<String>>,
+    /// The control networks.
+    pub network: Network,
+    /// Messages may still be on the way that took much longer than they should.
+    network_was_slow: bool,
+    /// When a box, or boxes for each other, were last lost.
+    lost_at: Micros,
+    /// Faults that go on, by episode.
+    active: Vec<usize>,
+    excuses: Vec<Excuses>,
+    looks: Looks,
     clocks: Vec<Clock>,
-    pub(crate) network: Network,
     random: Random,
     queue: BinaryHeap<Reverse<(Micros, u64, usize)>>,
     events: Vec<Option<Event>>,
     free: Vec<usize>,
     order: u64,
+    end: Micros,
     mutation: Option<Mutation>,
     names: Names,
+    wires: Vec<Wire>,
+    /// What somebody recorded who will send it again.
+    recorded: VecDeque<Recorded>,
+    /// Somebody does.
+    records: bool,
+}
+
+/// A datagram that somebody recorded.
+#[derive(Clone, Debug)]
+struct Recorded {
+    group: usize,
+    network: usize,
+    received: Received,
+    /// A bit for each box that it arrived at, the first time.
+    arrived: u32,
+}
+
+/// What S-4 counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    /// Since when.
+    pub since: Micros,
+    /// Heartbeats.
+    pub beats: u64,
+    /// Pieces of entries that went before their heartbeat.
+    pub pieces: u64,
+    /// Messages that are no info messages.
+    pub orders: u64,
+    /// Times an address was added to or removed from a kernel.
+    pub moves: u64,
 }
 
 #[derive(Debug)]
 struct Names {
-    group: GroupName,
+    groups: Vec<GroupName>,
     test: TestName,
     load: LoadName,
     networks: Vec<InterfaceName>,
-    lan: InterfaceName,
+    lans: [InterfaceName; 2],
 }
 
 fn name<T: std::str::FromStr>(text: &str) -> T
@@ -190,79 +255,79 @@ where
     text.parse().expect("a name of this file")
 }
 
+impl Names {
+    fn new() -> Self {
+        Self {
+            groups: vec![name("group-1"), name("group-2")],
+            test: name("test"),
+            load: name("load"),
+            networks: vec![name("control-1"), name("control-2"), name("control-3")],
+            lans: [name("lan-1"), name("lan-2")],
+        }
+    }
+}
+
 impl World {
     /// The world of a scenario, before anything happened; `mutation` is planted in every box.
     #[must_use]
     pub fn new(scenario: Scenario, mutation: Option<Mutation>, trace: bool) -> Self {
         let mut random = Random::new(scenario.seed ^ 0xfeed);
-        let a_box = || SimBox {
-            node: None,
-            kernel: Kernel::default(),
-            life: 0,
-            frozen: false,
-            well: true,
-            carrier: true,
-            quiesced: false,
-            stopping: false,
-            away_since: Some(0),
-            restart_when_stopped: false,
-            asked: None,
-            burden: 200,
-            scripts: Scripts::Take(0),
-            next_tick: Micros::MAX,
-            backlog: VecDeque::new(),
-        };
-        let clock = |plan: &crate::scenario::BoxPlan| Clock {
-            offset: random.between(0, 1 << 40),
-            per_million: 1_000_000_u64.saturating_add_signed(plan.drift_ppm),
-        };
-        let clocks = scenario.boxes.iter().map(clock).collect();
-        let names = Names {
-            group: name("group"),
-            test: name("test"),
-            load: name("load"),
-            networks: vec![name("control-1"), name("control-2")],
-            lan: name("lan"),
-        };
-        let boxes: Vec<_> =
-            scenario.boxes.iter().map(|plan| SimBox { scripts: Scripts::Take(plan.script), ..a_box() }).collect();
+        let mut clocks = Vec::new();
+        for plan in &scenario.boxes {
+            let per_million = 1_000_000_u64.saturating_add_signed(plan.drift_ppm);
+            clocks.push(Clock { offset: random.between(0, 1 << 40), per_million });
+        }
+        let names = Names::new();
+        let wires = if scenario.on_the_wire() { names.groups.iter().map(Wire::of).collect() } else { Vec::new() };
         let mut world = Self {
             now: 0,
-            boxes,
+            boxes: scenario.boxes.iter().map(SimBox::new).collect(),
             clients: BTreeMap::new(),
-            blinding: 0,
-            excused_until: 0,
-            orders_sent: 0,
-            messages_sent: 0,
-            moves: 0,
+            traffic: Traffic::default(),
             deaths: Vec::new(),
             last_load_move: None,
             calls: 0,
             violation: None,
             trace: trace.then(Vec::new),
-            clocks,
             network: Network::default(),
+            network_was_slow: false,
+            lost_at: 0,
+            active: Vec::new(),
+            excuses: vec![Excuses::new(scenario.boxes.len()); scenario.groups.len()],
+            looks: Looks::default(),
+            clocks,
             random,
             queue: BinaryHeap::new(),
             events: Vec::new(),
             free: Vec::new(),
             order: 0,
+            end: scenario.formed(),
             mutation,
             names,
+            wires,
+            recorded: VecDeque::new(),
+            records: scenario.episodes.iter().any(|episode| matches!(episode.fault, Fault::Replay(_))),
             scenario,
         };
-        for index in 0..world.boxes.len() {
-            world.at(world.scenario.boxes[index].start, Event::Start(index));
-        }
-        for index in 0..world.scenario.episodes.len() {
-            world.at(world.scenario.episodes[index].from, Event::Begin(index));
-            if let Some(until) = world.scenario.episodes[index].until {
-                world.at(until, Event::End(index));
+        world.set_up();
+        world
+    }
+
+    fn set_up(&mut self) {
+        for index in 0..self.boxes.len() {
+            if let Some(start) = self.scenario.boxes[index].start {
+                self.at(start, Event::Start(index));
             }
         }
-        world.at(world.scenario.formed, Event::Formed);
-        world.at(world.scenario.converged, Event::Converged);
-        world
+        for index in 0..self.scenario.episodes.len() {
+            let (from, until) = (self.scenario.episodes[index].from, self.scenario.episodes[index].until);
+            self.at(from, Event::Begin(index));
+            self.end = self.end.max(from).max(until.unwrap_or(0));
+            if let Some(until) = until {
+                self.at(until, Event::End(index));
+            }
+        }
+        self.at(self.scenario.formed(), Event::Formed);
     }
 
     fn at(&mut self, time: Micros, event: Event) {
@@ -285,22 +350,24 @@ impl World {
         while let Some(Reverse((time, _, slot))) = self.queue.pop() {
             let Some(event) = self.events[slot].take() else { continue };
             self.free.push(slot);
-            if time > self.scenario.end || self.violation.is_some() {
+            if time > self.end || self.violation.is_some() {
                 break;
             }
             self.now = time;
             self.happen(event);
         }
         if self.violation.is_none() {
-            self.now = self.scenario.end;
+            self.now = self.end;
             self.judge(invariants::at_the_end);
         }
     }
 
-    /// Lets everything happen that happens until then, whether promises are broken or not.
+    /// Lives on until that time, whatever promises are broken: to measure, not to judge.
     pub fn run_until(&mut self, until: Micros) {
-        while self.queue.peek().is_some_and(|Reverse((time, ..))| *time <= until) {
-            let Some(Reverse((time, _, slot))) = self.queue.pop() else { return };
+        while let Some(Reverse((time, _, _))) = self.queue.peek()
+            && *time <= until
+            && let Some(Reverse((time, _, slot))) = self.queue.pop()
+        {
             let Some(event) = self.events[slot].take() else { continue };
             self.free.push(slot);
             self.now = time;
@@ -316,15 +383,12 @@ impl World {
         }
     }
 
-    fn note(&mut self, line: impl FnOnce() -> String) {
-        if let Some(trace) = &mut self.trace {
-            trace.push(format!("{:>12.6} {}", self.now as f64 / 1e6, line()));
-        }
-    }
-
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Start(index) => self.start(index),
+            Event::Start(index) => {
+                self.promise_again(0);
+                self.start(index);
+            }
             Event::Tick(index) if self.boxes[index].next_tick != self.now => {}
             Event::Deliver { to, .. } | Event::Tick(to) if self.boxes[to].frozen => {
                 let backlog = &mut self.boxes[to].backlog;
@@ -334,128 +398,47 @@ impl World {
             }
             Event::Step { at, .. }
             | Event::Tested { at, .. }
-            | Event::Witnessed { at, .. }
             | Event::Sampled { at, .. }
+            | Event::Witnessed { at, .. }
                 if self.boxes[at].frozen =>
             {
                 self.boxes[at].backlog.push_back(event);
             }
             Event::Tick(index) => self.handle(index, Input::Tick),
-            Event::Deliver { to, network, message } => self.deliver(to, network, &message),
-            Event::Step { at, life, address, ticket, done } => self.step(at, life, address, ticket, done),
+            Event::Deliver { to, group, network, received } => self.deliver(to, group, network, &received),
+            Event::Step { at, life, group, address, ticket, done } => self.step(at, life, group, address, ticket, done),
             Event::Tested { at, life } if self.boxes[at].life == life => {
                 let result = if self.boxes[at].well { Ok(()) } else { Err(String::from("refused")) };
                 self.handle(at, Input::Tested { test: self.names.test.clone(), result });
             }
-            Event::Witnessed { at, life, witness } if self.boxes[at].life == life => {
-                let result = if self.reaches_witness(at) { Ok(()) } else { Err(String::from("no answer")) };
-                self.handle(at, Input::Witnessed { group: self.names.group.clone(), witness, result });
-            }
             Event::Sampled { at, life } if self.boxes[at].life == life => {
                 let of_addresses = self.boxes[at].kernel.addresses(self.now).count() as u32;
-                let load = self.boxes[at].burden + of_addresses * self.scenario.policies.address_load;
-                self.handle(at, Input::Sampled { load: self.names.load.clone(), result: Ok((load, 1000)) });
+                let load = self.boxes[at].load + of_addresses * self.scenario.address_load;
+                let result = Ok((load, self.scenario.boxes[at].capacity));
+                self.handle(at, Input::Sampled { load: self.names.load.clone(), result });
             }
-            Event::Tested { .. } | Event::Witnessed { .. } | Event::Sampled { .. } => {}
+            Event::Witnessed { at, life, group, witness } if self.boxes[at].life == life => {
+                let result = if self.reaches_witness(at, group) { Ok(()) } else { Err(String::from("no answer")) };
+                self.handle(at, Input::Witnessed { group: self.names.groups[group].clone(), witness, result });
+            }
+            Event::Tested { .. } | Event::Sampled { .. } | Event::Witnessed { .. } => {}
+            Event::Reload(index) => self.reload(index),
             Event::Begin(episode) => self.begin(episode),
-            Event::End(episode) => self.end(episode),
+            Event::End(episode) => self.finish(episode),
             Event::LookForDuplicates => self.judge(invariants::one_server::everywhere),
-            Event::LookForOrphan(home, since) => {
-                if self.boxes[home].away_since == Some(since) && !self.excused() {
-                    self.judge(|world| invariants::orphans::have_run_out(world, home));
+            Event::LookForOrphan { home, group, since } => {
+                if self.boxes[home].away_since[group] == Some(since) && !self.any_excuse() {
+                    self.judge(|world| invariants::orphans::have_run_out(world, home, group));
                 }
             }
-            Event::Formed => self.judge(invariants::when_formed),
-            Event::Converged => {
-                self.note(|| String::from("all should be well now"));
-                (self.orders_sent, self.messages_sent, self.moves) = (0, 0, 0);
-                self.judge(invariants::when_converged);
+            Event::Look(promise, disturbances) => self.look(promise, disturbances),
+            Event::Formed => {
+                self.note(|| String::from("the group should have formed by now"));
+                if self.scenario.episodes.first().is_none_or(|first| first.from > self.now) {
+                    self.judge(invariants::spread::evenly);
+                }
             }
         }
-    }
-
-    fn params(&self, index: usize) -> BoxParams {
-        let scenario = &self.scenario;
-        let own = &scenario.boxes[index].preferred;
-        let preferred = |address: &usize| scenario.boxes.iter().any(|plan| plan.preferred.contains(address));
-        let micros = Duration::from_micros;
-        let tested = scenario.episodes.iter().any(|episode| matches!(episode.fault, Fault::Test(_)));
-        let control = |network: usize| Control {
-            interface: self.names.networks[network].clone(),
-            address: IpAddr::V4(Ipv4Addr::new(10, 1, network as u8, index as u8 + 1)),
-        };
-        let group = GroupParams {
-            id: id_of(index),
-            control: (0..scenario.networks).map(control).collect(),
-            service_interface: self.names.lan.clone(),
-            digest: 7,
-            preferred_addresses: own.iter().copied().map(address_of).collect(),
-            pool_addresses: (0..scenario.addresses).filter(|address| !preferred(address)).map(address_of).collect(),
-            beat: micros(scenario.beat),
-            dead_after: micros(scenario.dead_after),
-            action_timeout: micros(scenario.action_timeout),
-            lease: micros(scenario.lease),
-            announce_every: None,
-            announce_again: vec![Duration::from_millis(100), Duration::from_millis(500)],
-            orphan_timeout: scenario.orphan_timeout.map(micros),
-            failback: scenario.failback,
-            choice: scenario.choice,
-            high_water_mark: Utilisation(800),
-            low_water_mark: Utilisation(600),
-            tests: if tested { vec![self.names.test.clone()] } else { Vec::new() },
-            load: scenario.policies.hold.map(|_| self.names.load.clone()),
-            partition: scenario.policies.partition(),
-            load_moves: scenario.policies.hold.map(micros),
-        };
-        let test = TestParams { interval: micros(100 * MS), timeout: micros(50 * MS), rise: 2, fall: 2 };
-        BoxParams {
-            name: HostName::new(&format!("box-{}", index + 1)).expect("a good name"),
-            incarnation: Incarnation(u64::from(self.boxes[index].life)),
-            generation: Generation(1),
-            groups: BTreeMap::from([(self.names.group.clone(), group)]),
-            tests: if tested { BTreeMap::from([(self.names.test.clone(), test)]) } else { BTreeMap::new() },
-            loads: match scenario.policies.hold {
-                Some(_) => BTreeMap::from([(self.names.load.clone(), LoadParams { interval: micros(100 * MS) })]),
-                None => BTreeMap::new(),
-            },
-        }
-    }
-
-    fn start(&mut self, index: usize) {
-        if self.boxes[index].node.is_some() {
-            self.boxes[index].restart_when_stopped |= self.boxes[index].stopping;
-            return;
-        }
-        let now = self.now;
-        let a_box = &mut self.boxes[index];
-        a_box.life += 1;
-        a_box.kernel.clear(); // What an earlier life left is removed (G-34).
-        a_box.backlog.clear();
-        (a_box.frozen, a_box.stopping, a_box.restart_when_stopped, a_box.quiesced) = (false, false, false, false);
-        a_box.asked = None;
-        self.note(|| format!("box {} starts", index + 1));
-        let (params, local) = (self.params(index), self.clocks[index].local(now));
-        self.boxes[index].node = Some(match self.mutation {
-            None => Node::new(params, local),
-            #[cfg(feature = "mutations")]
-            Some(mutation) => Node::with_mutation(params, mutation, local),
-            #[cfg(not(feature = "mutations"))]
-            Some(_) => unreachable!("built without mutations"),
-        });
-        if !self.boxes[index].carrier {
-            self.handle(index, Input::Carrier { interface: self.names.lan.clone(), up: false });
-        }
-        self.drain(index, None);
-        // A starting box counts as well until its test has failed anew.
-        self.boxes[index].away_since = None;
-        self.see_who_is_away();
-    }
-
-    fn down(&mut self, index: usize) {
-        let a_box = &mut self.boxes[index];
-        (a_box.node, a_box.frozen, a_box.stopping, a_box.next_tick) = (None, false, false, Micros::MAX);
-        a_box.kernel.jobs.clear();
-        self.see_who_is_away();
     }
 
     /// Hands an input to a node and does what it wants.
@@ -468,6 +451,9 @@ impl World {
             } => Some((*sender, orders.orders.iter().map(|order| order.address).collect())),
             _ => None,
         };
+        if self.boxes[index].node.is_some() {
+            self.note_input(index, &input);
+        }
         let Some(node) = &mut self.boxes[index].node else { return };
         self.calls += 1;
         node.handle(local, input);
@@ -482,53 +468,118 @@ impl World {
         let next = timeout.map_or(Micros::MAX, |local| self.clocks[index].world(local).max(self.now + 1));
         if next != self.boxes[index].next_tick {
             self.boxes[index].next_tick = next;
-            if next <= self.scenario.end {
+            if next != Micros::MAX {
                 self.at(next, Event::Tick(index));
             }
         }
     }
 
-    /// Two boxes may hold an address now: a fault keeps them from knowing, or did until a moment ago.
-    #[must_use]
-    pub fn excused(&self) -> bool {
-        self.blinding > 0 || self.now < self.excused_until
+    fn look_for_duplicates_at(&mut self, time: Micros) {
+        self.at(time, Event::LookForDuplicates);
     }
 
-    /// Who leads, as a box sees it; `None`: it does not run, or knows none.
+    /// Who leads a group, as a box sees it; `None`: it does not run, or knows none.
     #[must_use]
-    pub fn leader_seen_by(&self, index: usize) -> Option<IdAddress> {
-        self.boxes[index].node.as_ref().and_then(|node| node.leader(&self.names.group))
+    pub fn leader_seen_by(&self, index: usize, group: usize) -> Option<IdAddress> {
+        self.boxes[index].node.as_ref().and_then(|node| node.leader(&self.names.groups[group]))
     }
 
-    /// The boxes whose kernels answer for an address.
+    /// The boxes whose kernels answer for an address, their daemons well or not.
     #[must_use]
     pub fn servers(&self, address: ServiceAddress) -> Vec<usize> {
         (0..self.boxes.len()).filter(|index| self.boxes[*index].kernel.has(address, self.now)).collect()
     }
 
-    /// The box could be given an address.
+    /// The boxes that serve an address with a daemon that runs.
     #[must_use]
-    pub fn available(&self, index: usize) -> bool {
-        let a_box = &self.boxes[index];
-        a_box.node.is_some()
-            && !a_box.frozen
-            && !a_box.stopping
-            && a_box.well
-            && a_box.carrier
-            && !a_box.quiesced
-            && self.may_serve(index)
+    pub fn running_servers(&self, address: ServiceAddress) -> Vec<usize> {
+        let mut servers = self.servers(address);
+        servers.retain(|index| self.runs(*index));
+        servers
     }
 
-    /// The box whose preferred address it is, by index: of those that name it the first that is well, else the first
-    /// that runs, else the first.
+    /// Some box is acquiring or releasing the address just now.
+    #[must_use]
+    pub fn is_on_its_way(&self, address: ServiceAddress) -> bool {
+        self.boxes.iter().any(|a_box| a_box.kernel.jobs.get(&address).is_some_and(|jobs| !jobs.is_empty()))
+    }
+
+    /// The faults that go on, by episode.
+    pub fn active_faults(&self) -> impl Iterator<Item = usize> + '_ {
+        self.active.iter().copied()
+    }
+
+    /// Its daemon runs.
+    #[must_use]
+    pub fn runs(&self, index: usize) -> bool {
+        self.boxes[index].node.is_some() && !self.boxes[index].frozen
+    }
+
+    /// It runs, is in the group, and is not on its way out.
+    #[must_use]
+    pub fn takes_part(&self, index: usize, group: usize) -> bool {
+        self.scenario.is_member(index, group) && self.runs(index) && !self.boxes[index].stopping
+    }
+
+    /// The box is well in the group: its addresses are at home there.
+    #[must_use]
+    pub fn is_healthy(&self, index: usize, group: usize) -> bool {
+        let (a_box, plan) = (&self.boxes[index], &self.scenario.groups[group]);
+        self.takes_part(index, group) && (a_box.well || !plan.tested) && a_box.carrier[usize::from(plan.own_lan)]
+    }
+
+    /// The box could be given an address of the group.
+    #[must_use]
+    pub fn available(&self, index: usize, group: usize) -> bool {
+        self.is_healthy(index, group) && !self.boxes[index].quiesced[group] && self.may_serve(index, group)
+    }
+
+    /// The box whose preferred address it is: of those that name it the first that is well, else the first that runs,
+    /// else the first.
     #[must_use]
     pub fn home_of(&self, address: usize) -> Option<usize> {
-        let standing = |index: &usize| {
-            let a_box = &self.boxes[*index];
-            let runs = a_box.node.is_some() && !a_box.stopping;
-            (!(runs && a_box.well && a_box.carrier), !runs)
+        self.home_among(address, 0..self.boxes.len())
+    }
+
+    /// The same, of some boxes.
+    #[must_use]
+    pub fn home_among(&self, address: usize, boxes: impl IntoIterator<Item = usize>) -> Option<usize> {
+        let owns = |index: &usize| {
+            let config = &self.scenario.configs[self.boxes[*index].config];
+            self.boxes[*index].life > 0 && config.preferred[*index].contains(&address)
         };
-        let names = |index: &usize| self.scenario.boxes[*index].preferred.contains(&address);
-        (0..self.boxes.len()).filter(names).min_by_key(standing)
+        let group = self.scenario.group_of(address);
+        boxes
+            .into_iter()
+            .filter(owns)
+            .min_by_key(|index| (!self.is_healthy(*index, group), !self.takes_part(*index, group), *index))
+    }
+
+    /// The address is in the pool of a box that runs.
+    #[must_use]
+    pub fn in_pool(&self, address: usize) -> bool {
+        let configs = self.boxes.iter().filter(|a_box| a_box.node.is_some()).map(|a_box| a_box.config);
+        configs.into_iter().any(|config| self.scenario.configs[config].pool.contains(&address))
+    }
+
+    /// The boxes that take part in a group, in parts that hear each other, directly or through others.
+    #[must_use]
+    pub fn sides(&self, group: usize) -> Vec<Vec<usize>> {
+        let mut left: Vec<_> = (0..self.boxes.len()).filter(|index| self.takes_part(*index, group)).collect();
+        let mut sides = Vec::new();
+        while let Some(first) = left.first().copied() {
+            let (mut side, mut next) = (vec![first], 0);
+            left.remove(0);
+            while let Some(here) = side.get(next).copied() {
+                let networks = self.scenario.networks_of(group);
+                let hears = |there: &usize| self.network.connects(here, *there, networks.clone());
+                let (near, far): (Vec<_>, Vec<_>) = left.iter().copied().partition(hears);
+                side.extend(near);
+                (left, next) = (far, next + 1);
+            }
+            side.sort_unstable();
+            sides.push(side);
+        }
+        sides
     }
 }
