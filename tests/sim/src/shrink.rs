@@ -42,7 +42,7 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
         candidate
     };
     let mut all: Vec<_> =
-        (0..scenario.episodes.len()).map(|index| with(&|scenario| drop(scenario.episodes.remove(index)))).collect();
+        (0..scenario.episodes.len()).map(|index| with(&|scenario| _ = scenario.episodes.remove(index))).collect();
     all.push(with(&|scenario| scenario.boxes.iter_mut().for_each(|plan| plan.drift_ppm = 0)));
     all.push(with(&|scenario| scenario.boxes.iter_mut().for_each(|plan| plan.newer = false)));
     all.push(with(&|scenario| scenario.boxes.iter_mut().for_each(|plan| plan.script = plan.script.min(1000))));

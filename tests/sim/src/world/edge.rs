@@ -86,7 +86,7 @@ impl World {
             Ok(datagram) => datagram,
             Err(error) => return self.judge(|world| invariants::authentic::fits(world, from, &error)),
         };
-        if newer && message.sequence.0 % 7 == 0 {
+        if newer && message.sequence.0.is_multiple_of(7) {
             let received = self.wires[group].decode(&wire::of_newer_type(&datagram));
             self.carry(from, group, &Rc::new(received), None);
         }

@@ -100,7 +100,7 @@ impl World {
                     let noticed =
                         self.scenario.notices_partition_within(group).filter(|_| self.policy_parts(a, b, group));
                     if let Some(noticed) =
-                        noticed.filter(|_| cut && !(self.excuses[group].cut[at] && !self.excuses[group].parted[at]))
+                        noticed.filter(|_| cut && (self.excuses[group].parted[at] || !self.excuses[group].cut[at]))
                     {
                         let until = self.now + noticed + self.clearing();
                         self.excuses[group].excuse(a, b, until);

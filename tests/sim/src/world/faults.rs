@@ -150,11 +150,10 @@ impl World {
         if self.boxes[index].frozen {
             return self.boxes[index].asked.push(command);
         }
-        let before = self.boxes[index].quiesced;
-        for which in 0..2 {
+        for (which, now) in self.boxes[index].quiesced.iter_mut().enumerate() {
             if group.is_none_or(|group| group == which) {
                 // It may be told to take something by the very command that lets it.
-                self.boxes[index].quiesced[which] = quiesced && before[which];
+                *now &= quiesced;
             }
         }
         self.command_box(index, command);
