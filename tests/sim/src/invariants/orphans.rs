@@ -20,7 +20,9 @@ pub fn have_run_out(world: &World, home: usize, group: usize) -> Result<(), Viol
     // A slow script may hold up a release, or a clean stop, for as long as it likes.
     let slow = scenario.episodes.iter().any(|episode| matches!(episode.fault, Fault::Scripts(..)));
     let config = &scenario.configs[world.boxes[home].config];
-    if slow || config.orphan_timeout.is_none() {
+    // Who owned it until when, and was well, is another question while a configuration is being rolled out.
+    let rolled_out = scenario.configs.len() > 1;
+    if slow || rolled_out || config.orphan_timeout.is_none() {
         return Ok(());
     }
     let owns = |index: usize, address| scenario.configs[world.boxes[index].config].preferred[index].contains(&address);
