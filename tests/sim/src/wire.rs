@@ -4,7 +4,7 @@
 //! signatures cost more than all decisions together.
 
 #[path = "../../../src/wire/mod.rs"]
-#[expect(unused_imports, reason = "the daemon uses more of it than the simulation")]
+#[expect(dead_code, unused_imports, reason = "the daemon uses more of it than the simulation")]
 mod codec;
 
 use crate::random::Random;
