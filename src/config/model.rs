@@ -172,8 +172,12 @@ pub enum LoadSource {
 pub struct Group {
     /// What the core reads. `params.control` holds the control interfaces.
     pub params: GroupParams,
-    /// Multicast address and UDP port that the boxes of the group talk on.
+    /// Multicast address and UDP port that the boxes of the group talk on. With `peers` only the port is, and the address
+    /// is the group's identity and family.
     pub address: SocketAddr,
+    /// Control addresses of other boxes, which are told one by one; at most 252, each on the network of one of this box's
+    /// control addresses. None: the group is told by multicast.
+    pub peers: Vec<IpAddr>,
     /// The interface its service addresses are configured on.
     pub service_interface: InterfaceName,
     /// Who on the service network is told of an address in person besides (G-61), at most 16.

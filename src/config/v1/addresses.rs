@@ -70,7 +70,7 @@ fn no_hosts(address: IpAddr, networks: &[InterfaceAddress]) -> Option<String> {
 }
 
 fn check_group_addresses(groups: &[GroupEntry], faults: &Collector) -> Checked<()> {
-    let mut sockets = BTreeMap::new();
+    let (mut sockets, mut unicast) = (BTreeMap::new(), BTreeMap::new());
     let mut result = Ok(());
     for group in groups {
         let (Ok(address), Ok(port)) = (&group.address, &group.port) else { continue };
@@ -78,6 +78,12 @@ fn check_group_addresses(groups: &[GroupEntry], faults: &Collector) -> Checked<(
         if let Some(first) = sockets.insert((address.value, port.value), line) {
             let message = format!("{} port {} is another group's already, in line {first}", address.value, port.value);
             result = Err(faults.report(&address.place, message));
+        }
+        // Their sockets are bound to the box's own address: only the port tells one group from another.
+        let unicast = (!group.peers.good.is_empty()).then(|| unicast.insert(port.value, faults.line(&port.place)));
+        if let Some(first) = unicast.flatten() {
+            let message = format!("is the port of another group with `peers` already, in line {first}");
+            result = Err(faults.report(&port.place, message));
         }
     }
     result

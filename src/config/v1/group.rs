@@ -3,6 +3,7 @@
 //! What boxes must agree on is digested here (G-62); what only one box can know is not.
 
 mod partition;
+mod peers;
 mod timing;
 
 use super::interface::InterfaceEntry;
@@ -49,6 +50,7 @@ pub(super) struct GroupEntry {
     pub(super) address: Checked<Placed<IpAddr>>,
     pub(super) port: Checked<Placed<u16>>,
     control_interfaces: Checked<List<InterfaceName>>,
+    pub(super) peers: List<IpAddr>,
     service_interface: Checked<Placed<InterfaceName>>,
     neighbours: List<IpAddr>,
     pub(super) preferred_addresses: List<IpAddr>,
@@ -82,6 +84,7 @@ impl GroupEntry {
             address: table.required("address", multicast_address),
             port: table.required("port", integer(1..=u16::MAX, "")),
             control_interfaces: control_interfaces(&mut table),
+            peers: peers::read(&mut table),
             service_interface: table.required("service_interface", name),
             neighbours: table.list_or_empty("neighbours", MAX_NEIGHBOURS, other_host),
             preferred_addresses: table.list_or_empty("preferred_addresses", MAX_ADDRESSES, service_address),
@@ -114,6 +117,10 @@ impl GroupEntry {
 
     fn build(&self, names: &AllNames, files: &Files, faults: &Collector) -> Checked<(GroupName, Group)> {
         let control = self.control(names, faults);
+        let peers = control.as_ref().map_err(|why| *why).and_then(|control| {
+            let service = [&self.preferred_addresses, &self.pool_addresses];
+            peers::build(&self.peers, control, service, faults)
+        });
         let service_interface = self.service_interface.clone().and_then(|name| {
             names.interfaces.find(faults, &name)?;
             Ok(name.value)
@@ -136,7 +143,8 @@ impl GroupEntry {
         // Everything has been looked at, and every fault reported; only now may the first of them end it.
         let (high_water_mark, low_water_mark) = marks?;
         let (preferred_addresses, pool_addresses) = addresses?;
-        let (timing, control) = (timing?, control?);
+        let control: Vec<Control> = control?.into_iter().map(|(control, _)| control).collect();
+        let timing = timing?;
         linked?;
         unique?;
         let id = control
@@ -172,6 +180,7 @@ impl GroupEntry {
         let group = Group {
             params,
             address,
+            peers: peers?,
             service_interface: service_interface?,
             neighbours: self.neighbours.clone().values()?,
             acquire_script: acquire_script?,
@@ -185,14 +194,14 @@ impl GroupEntry {
     }
 
     /// The control interfaces with this box's address on each. The first one's is its id in the group.
-    fn control(&self, names: &AllNames, faults: &Collector) -> Checked<Vec<Control>> {
+    fn control<'f>(&self, names: &AllNames<'f>, faults: &Collector) -> Checked<Vec<(Control, &'f InterfaceEntry)>> {
         let list = self.control_interfaces.as_ref().map_err(|why| *why)?;
         no_twice(list, "interface", faults)?;
         let entries = names.interfaces.find_all(faults, &list.good)?;
         let family = self.address.as_ref().map_err(|why| *why)?.value;
         let addresses = list.good.iter().zip(entries).map(|(name, entry)| {
             let address = control_address(entry, name, family, faults)?;
-            Ok(Control { interface: name.value.clone(), address })
+            Ok((Control { interface: name.value.clone(), address }, entry))
         });
         let control = super::all(addresses.collect());
         list.complete?;
