@@ -11,20 +11,22 @@
 //! 4. a new picture for the readers, if something changed.
 
 use super::journal::Journal;
+use super::peers::{self, Learnt, LearntAddresses, Line};
 use super::publish::Publisher;
 use crate::os::clock;
-use crate::os::multicast::ControlSocket;
+use crate::os::multicast::Reach;
 use crate::os::wait::{Waker, Wakeups, wait, waker};
 use crate::snapshot::{About, Snapshot, ZoneView};
 use crate::wire::{Codec, MAX_DATAGRAM, Received};
-use rais_core::address::{GroupName, InterfaceName, TestName};
+use rais_core::address::{GroupName, TestName};
 use rais_core::io::{Action, Command, CommandError, Input};
 use rais_core::node::Node;
 use rais_core::notification::Notification;
 use rais_core::params::BoxParams;
 use rais_core::time::{Duration, Instant};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,8 +80,23 @@ pub(super) struct Configured {
 pub(super) struct Port {
     /// Its messages' format and keys.
     pub(super) codec: Codec,
-    /// One socket per control interface.
-    pub(super) sockets: Vec<(InterfaceName, Arc<ControlSocket>)>,
+    /// The configured peers; none: multicast.
+    pub(super) peers: Vec<IpAddr>,
+    /// One per control interface.
+    pub(super) lines: Vec<Line>,
+}
+
+impl Port {
+    fn send(&self, datagram: &[u8], learnt: Option<&Learnt>, now: Instant) {
+        let peers = match peers::reach(&self.peers) {
+            Reach::Multicast => BTreeSet::new(),
+            Reach::Unicast => {
+                let own = self.lines.iter().map(|line| line.socket.params().source);
+                peers::all(&self.peers, learnt.map(|learnt| learnt.addresses(now)).unwrap_or_default(), own)
+            }
+        };
+        peers::send(&self.lines, datagram, &peers);
+    }
 }
 
 /// The runtime's end of the loop's queue. Sending never blocks; the queue is bounded by what the runtime has under way.
@@ -130,6 +147,8 @@ pub(super) struct Outputs {
     pub(super) notifications: UnboundedSender<(Instant, Notification)>,
     /// The published picture.
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
+    /// What was learnt of peers without multicast: their guardian's business too.
+    pub(super) learnt: watch::Sender<LearntAddresses>,
     /// Longest delay of a deadline, in microseconds.
     pub(super) worst_lateness_us: Arc<AtomicU64>,
 }
@@ -139,6 +158,7 @@ pub(super) struct Outputs {
 pub(super) struct EventLoop {
     node: Node,
     ports: BTreeMap<GroupName, Arc<Port>>,
+    learnt: BTreeMap<GroupName, Learnt>,
     inbox: Inbox,
     outputs: Outputs,
     publisher: Publisher,
@@ -160,7 +180,9 @@ impl EventLoop {
         }
         let node = Node::new(params, now);
         let (publisher, datagram) = (Publisher::new(about), Vec::with_capacity(MAX_DATAGRAM));
-        Self { node, ports, inbox, outputs, publisher, journal, answer: None, stopped: false, datagram, warned: None }
+        let learnt = BTreeMap::new();
+        let (answer, stopped, warned) = (None, false, None);
+        Self { node, ports, learnt, inbox, outputs, publisher, journal, answer, stopped, datagram, warned }
     }
 
     /// Runs until the node says that it has stopped.
@@ -195,17 +217,15 @@ impl EventLoop {
     }
 
     /// What waits in the sockets, at most [`BURST`] datagrams of each.
-    fn waiting(&self) -> Vec<Input> {
-        let mut buffer = datagram_buffer();
-        let sockets = self.ports.iter().flat_map(|(group, port)| {
-            port.sockets.iter().map(move |(interface, socket)| (group, port, interface, socket))
-        });
-        sockets
-            .flat_map(|(group, port, interface, socket)| {
-                let next = |_| hear(group, port, interface, socket, &mut buffer);
-                (0..BURST).map_while(next).flatten().collect::<Vec<_>>()
-            })
-            .collect()
+    fn waiting(&mut self) -> Vec<Input> {
+        let (mut buffer, mut inputs) = (datagram_buffer(), Vec::new());
+        for (group, port) in self.ports.clone() {
+            for line in &port.lines {
+                let next = |_| self.hear(&group, &port, line, &mut buffer);
+                inputs.extend((0..BURST).map_while(next).flatten());
+            }
+        }
+        inputs
     }
 
     fn note_lateness(&mut self, now: Instant, due: Instant) {
@@ -224,9 +244,9 @@ impl EventLoop {
         let ports: Vec<(GroupName, Arc<Port>)> = self.ports.iter().map(|(n, p)| (n.clone(), Arc::clone(p))).collect();
         let mut buffer = datagram_buffer();
         for (group, port) in &ports {
-            for (interface, socket) in &port.sockets {
+            for line in &port.lines {
                 for _ in 0..BURST {
-                    let Some(heard) = hear(group, port, interface, socket, &mut buffer) else { break };
+                    let Some(heard) = self.hear(group, port, line, &mut buffer) else { break };
                     self.handle_all(clock::now(), heard);
                 }
                 self.keep_time();
@@ -285,6 +305,7 @@ impl EventLoop {
         let published = self.publisher.publish(&self.node, clock::now(), &self.outputs.snapshots);
         if let Some(view) = published {
             self.ports.retain(|group, _| view.view.group(group).is_some());
+            self.learnt.retain(|group, _| self.ports.contains_key(group));
         }
     }
 
@@ -314,9 +335,7 @@ impl EventLoop {
                         tracing::error!(%group, %error, "a message can not be encoded");
                         continue;
                     }
-                    for (_, socket) in &port.sockets {
-                        socket.send(&self.datagram);
-                    }
+                    port.send(&self.datagram, self.learnt.get(&group), now);
                 }
                 Action::Notify(notification) => {
                     let _ = self.outputs.notifications.send((now, notification));
@@ -337,6 +356,39 @@ impl EventLoop {
         }
     }
 
+    /// The next datagram of a socket, as inputs; `None`: none waits.
+    fn hear(&mut self, group: &GroupName, port: &Port, line: &Line, buffer: &mut DatagramBuffer) -> Option<Vec<Input>> {
+        let (interface, received) = (&line.interface, line.socket.recv(buffer)?);
+        let (datagram, source) = (buffer.get(..received.length).unwrap_or_default(), received.source);
+        Some(match port.codec.receive(datagram, received.ttl) {
+            Ok(received) => {
+                self.learn(group, port, &received, source.ip());
+                let Received { message, signed } = received;
+                tracing::trace!(%group, %interface, %source, ?message, "received");
+                let unsigned = (!signed).then(|| Input::Unsigned { group: group.clone() });
+                let input = Input::Received { group: group.clone(), interface: interface.clone(), message };
+                unsigned.into_iter().chain([input]).collect()
+            }
+            Err(cause) => {
+                tracing::debug!(%group, %interface, %source, %cause, "dropped a datagram");
+                vec![Input::Dropped { group: group.clone(), cause }]
+            }
+        })
+    }
+
+    fn learn(&mut self, group: &GroupName, port: &Port, received: &Received, source: IpAddr) {
+        if peers::reach(&port.peers) == Reach::Multicast {
+            return;
+        }
+        let now = clock::now();
+        let learnt = self.learnt.entry(group.clone()).or_default();
+        if learnt.learn(now, received, source) {
+            let addresses = learnt.addresses(now);
+            tracing::debug!(%group, ?addresses, "learnt of peers");
+            self.outputs.learnt.send_modify(|all| _ = all.insert(group.clone(), addresses));
+        }
+    }
+
     fn wait(&mut self) -> io::Result<()> {
         if self.stopped {
             return Ok(());
@@ -346,7 +398,7 @@ impl EventLoop {
         let timeout = due.map(|due| due.since(now));
         let mut sources = vec![self.inbox.wakeups.as_fd()];
         for port in self.ports.values() {
-            sources.extend(port.sockets.iter().map(|(_, socket)| socket.as_fd()));
+            sources.extend(port.lines.iter().map(|line| line.socket.as_fd()));
         }
         wait(&sources, timeout).map(drop)
     }
@@ -357,28 +409,4 @@ type DatagramBuffer = [u8; MAX_DATAGRAM + 1];
 /// One octet more than a message may have, so that a longer one shows.
 const fn datagram_buffer() -> DatagramBuffer {
     [0; MAX_DATAGRAM + 1]
-}
-
-/// The next datagram of a socket, as inputs; `None`: none waits.
-fn hear(
-    group: &GroupName,
-    port: &Port,
-    interface: &InterfaceName,
-    socket: &ControlSocket,
-    buffer: &mut DatagramBuffer,
-) -> Option<Vec<Input>> {
-    let received = socket.recv(buffer)?;
-    let datagram = buffer.get(..received.length).unwrap_or_default();
-    Some(match port.codec.receive(datagram, received.ttl) {
-        Ok(Received { message, signed }) => {
-            tracing::trace!(%group, %interface, source = %received.source, ?message, "received");
-            let unsigned = (!signed).then(|| Input::Unsigned { group: group.clone() });
-            let input = Input::Received { group: group.clone(), interface: interface.clone(), message };
-            unsigned.into_iter().chain([input]).collect()
-        }
-        Err(cause) => {
-            tracing::debug!(%group, %interface, source = %received.source, %cause, "dropped a datagram");
-            vec![Input::Dropped { group: group.clone(), cause }]
-        }
-    })
 }

@@ -1,8 +1,8 @@
 //! Keeps a guardian at hand that knows what to do should this daemon die (G-68).
 
+use super::peers::{self, LearntAddresses};
 use super::running::Running;
 use crate::os::guardian::{Farewell, Guardian};
-use crate::os::multicast::ControlSocketParams;
 use crate::wire::Codec;
 use rais_core::info_message::{Body, Message};
 use rais_core::quantity::{Incarnation, Sequence};
@@ -27,9 +27,14 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Starts the task, on a runtime.
-    pub(super) fn start(running: watch::Receiver<Arc<Running>>, incarnation: Incarnation) -> Self {
+    pub(super) fn start(
+        running: watch::Receiver<Arc<Running>>,
+        learnt: watch::Receiver<LearntAddresses>,
+        incarnation: Incarnation,
+    ) -> Self {
         let (stand_down, told) = oneshot::channel();
-        Self { stand_down, task: tokio::spawn(keep(running, incarnation, told)) }
+        let facts = Facts { running, learnt, incarnation };
+        Self { stand_down, task: tokio::spawn(keep(facts, told)) }
     }
 
     /// The daemon ends as it should.
@@ -39,9 +44,16 @@ impl Keeper {
     }
 }
 
-async fn keep(mut running: watch::Receiver<Arc<Running>>, incarnation: Incarnation, mut told: oneshot::Receiver<()>) {
+/// What goodbyes are made of.
+struct Facts {
+    running: watch::Receiver<Arc<Running>>,
+    learnt: watch::Receiver<LearntAddresses>,
+    incarnation: Incarnation,
+}
+
+async fn keep(mut facts: Facts, mut told: oneshot::Receiver<()>) {
     loop {
-        match watch_over(&mut running, incarnation, &mut told).await {
+        match watch_over(&mut facts, &mut told).await {
             Ok(()) => return,
             Err(error) => tracing::warn!(%error, "no guardian for a moment: a crash would last for the lease"),
         }
@@ -50,17 +62,16 @@ async fn keep(mut running: watch::Receiver<Arc<Running>>, incarnation: Incarnati
 }
 
 /// One guardian's time; `Ok`: it stood down.
-async fn watch_over(
-    running: &mut watch::Receiver<Arc<Running>>,
-    incarnation: Incarnation,
-    told: &mut oneshot::Receiver<()>,
-) -> io::Result<()> {
+async fn watch_over(facts: &mut Facts, told: &mut oneshot::Receiver<()>) -> io::Result<()> {
     let mut guardian = Guardian::start()?;
+    let Facts { running, learnt, incarnation } = facts;
     loop {
-        let farewells = farewells(&running.borrow_and_update(), incarnation);
+        let farewells = farewells(&running.borrow_and_update(), &learnt.borrow_and_update(), *incarnation);
         guardian.instruct(&farewells).await?;
         tokio::select! {
             changed = running.changed() => if changed.is_err() { return Ok(()) },
+            // With the event loop ends what is learnt, and the goodbye is still to be said.
+            Ok(()) = learnt.changed() => {}
             () = guardian.gone() => return Err(io::Error::other("it died")),
             _ = &mut *told => return guardian.stand_down().await,
         }
@@ -69,7 +80,7 @@ async fn watch_over(
 
 /// The goodbye of this life for every group on every one of its control interfaces. It has the highest number of all, so
 /// that it is news whenever it is said, and the last: nothing is heard of this life after it.
-fn farewells(running: &Running, incarnation: Incarnation) -> Vec<Farewell> {
+fn farewells(running: &Running, learnt: &LearntAddresses, incarnation: Incarnation) -> Vec<Farewell> {
     let mut farewells = Vec::new();
     for (name, group) in &running.configuration.groups {
         let codec = Codec::rolling(name.clone(), &group.keys, group.send_key, group.authentication);
@@ -77,15 +88,14 @@ fn farewells(running: &Running, incarnation: Incarnation) -> Vec<Farewell> {
         let sequence = Sequence(u64::MAX);
         let leave = Message { sender: group.params.id, incarnation, sequence, body: Body::Leave };
         let Ok(datagram) = codec.encode(&leave) else { continue };
+        let own = group.params.control.iter().map(|control| control.address);
+        let peers = peers::all(&group.peers, learnt.get(name).cloned().unwrap_or_default(), own);
         for control in &group.params.control {
-            let Some(link) = running.links.get(&control.interface) else { continue };
-            let to = ControlSocketParams {
-                group: group.address,
-                interface: link.name.clone(),
-                interface_index: link.index,
-                source: control.address,
+            let (Some(to), Some(network)) = (running.socket_params(group, control), running.network_of(control)) else {
+                continue;
             };
-            farewells.push(Farewell { to, datagram: datagram.clone() });
+            let peers = peers::on_link(&peers, network).collect();
+            farewells.push(Farewell { to, peers, datagram: datagram.clone() });
         }
     }
     farewells

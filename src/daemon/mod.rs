@@ -30,6 +30,7 @@ mod log;
 mod notifier;
 mod objects;
 mod options;
+mod peers;
 mod publish;
 mod receivers;
 mod reload;

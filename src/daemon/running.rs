@@ -2,6 +2,7 @@
 //! want to be told.
 
 use super::event_loop::Port;
+use super::peers::{self, Line};
 use super::snmp_server::Engine;
 use crate::config::model::{Configuration, Group, InterfaceAddress, Script, Selector};
 use crate::os::multicast::{ControlSocket, ControlSocketParams, MulticastError};
@@ -9,6 +10,7 @@ use crate::os::netlink::{self, Link};
 use crate::os::network::{Wanted, WantedInterface, WantedRoute};
 use crate::wire::{Codec, CodecError};
 use rais_core::address::{GroupName, InterfaceName, Prefix};
+use rais_core::params::Control;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -108,30 +110,45 @@ impl Running {
         before: &BTreeMap<GroupName, Arc<Port>>,
     ) -> Result<BTreeMap<GroupName, Arc<Port>>, PortError> {
         let open: Vec<&Arc<ControlSocket>> =
-            before.values().flat_map(|port| port.sockets.iter().map(|(_, socket)| socket)).collect();
+            before.values().flat_map(|port| port.lines.iter().map(|line| &line.socket)).collect();
         let port = |(name, group)| Ok((GroupName::clone(name), Arc::new(self.port(name, group, &open)?)));
         self.configuration.groups.iter().map(port).collect()
     }
 
     fn port(&self, name: &GroupName, group: &Group, open: &[&Arc<ControlSocket>]) -> Result<Port, PortError> {
-        let mut sockets = Vec::new();
+        let mut lines = Vec::new();
         for control in &group.params.control {
             let missing = || PortError::NoInterface(name.clone(), control.interface.clone());
-            let link = self.links.get(&control.interface).ok_or_else(missing)?;
-            let params = ControlSocketParams {
-                group: group.address,
-                interface: link.name.clone(),
-                interface_index: link.index,
-                source: control.address,
-            };
+            let params = self.socket_params(group, control).ok_or_else(missing)?;
             let socket = match open.iter().find(|socket| *socket.params() == params) {
                 Some(socket) => Arc::clone(socket),
                 None => ControlSocket::open(params).map(Arc::new).map_err(|e| PortError::Socket(name.clone(), e))?,
             };
-            sockets.push((control.interface.clone(), socket));
+            let network = self.network_of(control).ok_or_else(missing)?;
+            lines.push(Line { interface: control.interface.clone(), socket, network });
         }
         let codec = Codec::rolling(name.clone(), &group.keys, group.send_key, group.authentication);
-        Ok(Port { codec: codec.map_err(|error| PortError::Codec(name.clone(), error))?, sockets })
+        let codec = codec.map_err(|error| PortError::Codec(name.clone(), error))?;
+        Ok(Port { codec, peers: group.peers.clone(), lines })
+    }
+
+    /// What a group's socket on a control interface is made of; `None`: the interface has no NIC.
+    pub(super) fn socket_params(&self, group: &Group, control: &Control) -> Option<ControlSocketParams> {
+        let link = self.links.get(&control.interface)?;
+        Some(ControlSocketParams {
+            group: group.address,
+            reach: peers::reach(&group.peers),
+            interface: link.name.clone(),
+            interface_index: link.index,
+            source: control.address,
+        })
+    }
+
+    /// The network of a control address; `None`: the configuration does not have it.
+    pub(super) fn network_of(&self, control: &Control) -> Option<Prefix> {
+        let addresses = &self.configuration.interfaces.get(&control.interface)?.addresses;
+        let own = addresses.iter().find(|own| own.address == control.address)?;
+        Prefix::around(own.address, own.prefix_length).ok()
     }
 
     /// The box's own address to talk to `peer` from: one on the peer's own network, else one on the network of the

@@ -11,6 +11,7 @@ use super::journal::{Flusher, Journal};
 use super::log::Log;
 use super::notifier::{Notifier, Teller, Told, telling};
 use super::options::{Exit, Options};
+use super::peers::LearntAddresses;
 use super::receivers::Receivers;
 use super::reload::{Applier, ApplyError, reloader};
 use super::running::Running;
@@ -233,10 +234,12 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     let (actions_sender, actions) = unbounded_channel();
     let (notifications_sender, notifications, start) = told;
     let (stop_notifier, stop) = oneshot::channel();
+    let (learnt_sender, learnt) = watch::channel(LearntAddresses::new());
     let outputs = Outputs {
         actions: actions_sender,
         notifications: notifications_sender,
         snapshots,
+        learnt: learnt_sender,
         worst_lateness_us: Arc::clone(&figures.worst_lateness_us),
     };
     let announcements =
@@ -253,7 +256,7 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
         group_states: GroupStates::default(),
         stop,
     };
-    let guardian = Keeper::start(running.clone(), applier.incarnation);
+    let guardian = Keeper::start(running.clone(), learnt, applier.incarnation);
     let (reloader, requests) = reloader();
     let control = Control { snapshots: snapshot.clone(), event_table, mailbox: mailbox.clone(), reloader, figures };
 

@@ -9,11 +9,12 @@
 //! It is the same program, run by the daemon with [`ARGUMENT`], in a process group of its own. Its orders are lines of
 //! JSON on its standard input: a list of farewells, which replaces the one before, or `null`: stand down.
 
-use super::multicast::{ControlSocket, ControlSocketParams};
+use super::multicast::{ControlSocket, ControlSocketParams, Reach};
 use super::{netlink, process};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead};
+use std::net::IpAddr;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -32,6 +33,8 @@ const PRIORITY: i32 = 40;
 pub struct Farewell {
     /// A group on a control interface.
     pub to: ControlSocketParams,
+    /// The boxes that are told one by one, with [`Reach::Unicast`].
+    pub peers: Vec<IpAddr>,
     /// The datagram, signed.
     pub datagram: Vec<u8>,
 }
@@ -99,10 +102,15 @@ pub fn serve() {
     let removed = netlink::remove_service_addresses();
     let sockets: Vec<_> = farewells
         .into_iter()
-        .filter_map(|farewell| Some((ControlSocket::open(farewell.to).ok()?, farewell.datagram)))
+        .filter_map(|Farewell { to, peers, datagram }| Some((ControlSocket::open(to).ok()?, peers, datagram)))
         .collect();
     for _ in 0..GOODBYES {
-        sockets.iter().for_each(|(socket, datagram)| socket.send(datagram));
+        for (socket, peers, datagram) in &sockets {
+            match socket.params().reach {
+                Reach::Multicast => socket.send(datagram),
+                Reach::Unicast => peers.iter().for_each(|peer| socket.send_to(datagram, *peer)),
+            }
+        }
         std::thread::sleep(BETWEEN_GOODBYES);
     }
     match removed {
@@ -132,10 +140,12 @@ mod tests {
         let farewell = Farewell {
             to: ControlSocketParams {
                 group: "239.77.0.1:7077".parse().unwrap(),
+                reach: Reach::Unicast,
                 interface: "eth0".into(),
                 interface_index: 2,
                 source: "10.9.0.1".parse().unwrap(),
             },
+            peers: vec!["10.9.0.2".parse().unwrap()],
             datagram: vec![1, 2, 3],
         };
         let one = serde_json::to_string(&[&farewell]).unwrap();

@@ -1,13 +1,15 @@
-//! A control socket: one group address on one control interface, in and out.
+//! A control socket: one group address on one control interface, in and out; or, where the network carries no multicast,
+//! the box's own address on it, from which every other box is told by itself.
 //!
-//! Knows datagrams and their time to live, not what is in them. It hears its own group alone, even where several groups
-//! share a port and an interface: it is bound to the group address and to the device. What was sent from off the link
-//! shows by a time to live below 255 (G-2); dropping it is the caller's, who counts by cause.
+//! Knows datagrams and their time to live, not what is in them, and not who the other boxes are. It hears its own group
+//! alone, even where several groups share a port and an interface: it is bound to the group address and to the device.
+//! Groups without multicast need a port each. What was sent from off the link shows by a time to live below 255 (G-2);
+//! dropping it is the caller's, who counts by cause.
 
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
-use nix::sys::socket::sockopt::{Ipv4RecvTtl, Ipv6RecvHopLimit};
+use nix::sys::socket::sockopt::{Ipv4RecvTtl, Ipv6RecvHopLimit, SndBufForce};
 use nix::sys::socket::{self, ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrStorage};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
@@ -25,6 +27,10 @@ pub const LINK_LOCAL_TTL: u8 = 255;
 const TRAFFIC_CLASS: u32 = 0xc0;
 /// Room for about a hundred full datagrams: a burst of a whole group's info messages while the thread is descheduled.
 const RECEIVE_BUFFER: usize = 256 * 1024;
+/// Octets of a unicast socket's send buffer; the kernel doubles it. Datagrams to a box that is off wait up to 3 s in the
+/// kernel for its link-layer address, at most 101 for each box, and all of them count here: with too little room, those
+/// that are off would keep the box from talking to those that are on. 63 boxes × 101 × 2304 octets of a full datagram.
+const UNICAST_SEND_BUFFER: usize = 63 * 101 * 2304 / 2;
 
 /// Why there is no control socket. Nothing was left open.
 #[derive(Debug, Error)]
@@ -37,11 +43,22 @@ pub struct MulticastError {
     source: io::Error,
 }
 
+/// How the other boxes are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// All at once, at the group address.
+    Multicast,
+    /// Each by itself, at its own address and the group's port.
+    Unicast,
+}
+
 /// What a control socket is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlSocketParams {
-    /// Multicast address and port of the group.
+    /// Multicast address and port of the group; with [`Reach::Unicast`] the port alone has a meaning, and the family.
     pub group: SocketAddr,
+    /// How the other boxes are reached.
+    pub reach: Reach,
     /// The control interface: the kernel's name for it.
     pub interface: String,
     /// The control interface: the kernel's index.
@@ -116,33 +133,42 @@ impl ControlSocket {
         &self.params
     }
 
-    /// Sends one datagram to the group. If the kernel does not take it at once it is dropped and counted: a heartbeat
-    /// that is late is worth less than the next one on time.
+    /// Sends one datagram to the group address. If the kernel does not take it at once it is dropped and counted: a
+    /// heartbeat that is late is worth less than the next one on time.
     pub fn send(&self, datagram: &[u8]) {
-        let counter = match self.try_send(datagram) {
+        self.send_or_count(datagram, self.params.group);
+    }
+
+    /// Sends one datagram to one box of the group, at its own address on this link. Dropped and counted in the same way.
+    pub fn send_to(&self, datagram: &[u8], peer: IpAddr) {
+        self.send_or_count(datagram, SocketAddr::new(peer, self.params.group.port()));
+    }
+
+    fn send_or_count(&self, datagram: &[u8], to: SocketAddr) {
+        let counter = match self.try_send(datagram, to) {
             Ok(()) => &self.sent,
             Err(error) => {
-                tracing::debug!(group = %self.params.group, interface = self.params.interface, %error, "not sent");
+                tracing::debug!(%to, interface = self.params.interface, %error, "not sent");
                 &self.send_drops
             }
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn try_send(&self, datagram: &[u8]) -> Result<(), Errno> {
+    fn try_send(&self, datagram: &[u8], to: SocketAddr) -> Result<(), Errno> {
         let (fd, slices, flags) = (self.socket.as_raw_fd(), [IoSlice::new(datagram)], MsgFlags::MSG_DONTWAIT);
-        let sent = match (self.params.group, self.params.source) {
-            (SocketAddr::V6(group), IpAddr::V6(source)) => {
+        let sent = match (to, self.params.source) {
+            (SocketAddr::V6(to), IpAddr::V6(source)) => {
                 let info = libc::in6_pktinfo {
                     ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
                     ipi6_ifindex: self.params.interface_index,
                 };
                 // The scope matters for link-local groups, and harms no other.
-                let group = SocketAddrV6::new(*group.ip(), group.port(), 0, self.params.interface_index);
-                let to = SockaddrIn6::from(group);
+                let to = SocketAddrV6::new(*to.ip(), to.port(), 0, self.params.interface_index);
+                let to = SockaddrIn6::from(to);
                 socket::sendmsg(fd, &slices, &[ControlMessage::Ipv6PacketInfo(&info)], flags, Some(&to))
             }
-            (SocketAddr::V4(group), _) => socket::sendmsg(fd, &slices, &[], flags, Some(&SockaddrIn::from(group))),
+            (SocketAddr::V4(to), _) => socket::sendmsg(fd, &slices, &[], flags, Some(&SockaddrIn::from(to))),
             (SocketAddr::V6(_), IpAddr::V4(_)) => Err(Errno::EAFNOSUPPORT),
         };
         sent.map(drop)
@@ -266,35 +292,69 @@ fn open_socket(params: &ControlSocketParams) -> Result<Socket, (&'static str, io
     socket.bind_device(Some(params.interface.as_bytes())).map_err(during("bind to the interface"))?;
     // Best effort: the default of 208 KiB does for all but the largest groups.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    match params.source {
+        IpAddr::V4(_) => {
+            socket.set_tos_v4(TRAFFIC_CLASS).map_err(during("set the traffic class"))?;
+            socket::setsockopt(&socket, Ipv4RecvTtl, &true).map_err(|e| ("ask for the time to live", e.into()))?;
+            socket::setsockopt(&socket, Ipv4PacketInfo, &true).map_err(|e| ("ask for the interface", e.into()))?;
+        }
+        IpAddr::V6(_) => {
+            socket.set_only_v6(true).map_err(during("keep to IPv6"))?;
+            socket.set_tclass_v6(TRAFFIC_CLASS).map_err(during("set the traffic class"))?;
+            socket::setsockopt(&socket, Ipv6RecvHopLimit, &true).map_err(|e| ("ask for the hop limit", e.into()))?;
+            socket::setsockopt(&socket, Ipv6RecvPacketInfo, &true).map_err(|e| ("ask for the interface", e.into()))?;
+        }
+    }
+    match params.reach {
+        Reach::Multicast => join(&socket, params)?,
+        Reach::Unicast => bind_to_own_address(&socket, params)?,
+    }
+    Ok(socket)
+}
+
+fn join(socket: &Socket, params: &ControlSocketParams) -> Result<(), (&'static str, io::Error)> {
+    let during = |step| move |error| (step, error);
     match (params.group, params.source) {
         (SocketAddr::V4(group), IpAddr::V4(source)) => {
             let interface = InterfaceIndexOrAddress::Index(params.interface_index);
             socket.set_multicast_all_v4(false).map_err(during("hear this group alone"))?;
             socket.set_multicast_loop_v4(false).map_err(during("turn the loop off"))?;
             socket.set_multicast_ttl_v4(LINK_LOCAL_TTL.into()).map_err(during("set the time to live"))?;
-            socket.set_tos_v4(TRAFFIC_CLASS).map_err(during("set the traffic class"))?;
-            set_multicast_source(&socket, params.interface_index, source).map_err(during("set the source"))?;
-            socket::setsockopt(&socket, Ipv4RecvTtl, &true).map_err(|e| ("ask for the time to live", e.into()))?;
-            socket::setsockopt(&socket, Ipv4PacketInfo, &true).map_err(|e| ("ask for the interface", e.into()))?;
+            set_multicast_source(socket, params.interface_index, source).map_err(during("set the source"))?;
             socket.bind(&params.group.into()).map_err(during("bind"))?;
-            socket.join_multicast_v4_n(group.ip(), &interface).map_err(during("join"))?;
+            socket.join_multicast_v4_n(group.ip(), &interface).map_err(during("join"))
         }
         (SocketAddr::V6(group), IpAddr::V6(_)) => {
             let bind_to = SocketAddrV6::new(*group.ip(), group.port(), 0, params.interface_index);
-            socket.set_only_v6(true).map_err(during("keep to IPv6"))?;
             socket.set_multicast_all_v6(false).map_err(during("hear this group alone"))?;
             socket.set_multicast_loop_v6(false).map_err(during("turn the loop off"))?;
             socket.set_multicast_hops_v6(LINK_LOCAL_TTL.into()).map_err(during("set the hop limit"))?;
-            socket.set_tclass_v6(TRAFFIC_CLASS).map_err(during("set the traffic class"))?;
             socket.set_multicast_if_v6(params.interface_index).map_err(during("set the interface"))?;
-            socket::setsockopt(&socket, Ipv6RecvHopLimit, &true).map_err(|e| ("ask for the hop limit", e.into()))?;
-            socket::setsockopt(&socket, Ipv6RecvPacketInfo, &true).map_err(|e| ("ask for the interface", e.into()))?;
             socket.bind(&bind_to.into()).map_err(during("bind"))?;
-            socket.join_multicast_v6(group.ip(), params.interface_index).map_err(during("join"))?;
+            socket.join_multicast_v6(group.ip(), params.interface_index).map_err(during("join"))
         }
-        _ => return Err(("choose a source", io::Error::from(Errno::EAFNOSUPPORT))),
+        _ => Err(("choose a source", io::Error::from(Errno::EAFNOSUPPORT))),
     }
-    Ok(socket)
+}
+
+/// The address may come later, or go with the carrier and come back: the socket is bound to it all the same.
+fn bind_to_own_address(socket: &Socket, params: &ControlSocketParams) -> Result<(), (&'static str, io::Error)> {
+    let during = |step| move |error| (step, error);
+    if params.group.is_ipv4() != params.source.is_ipv4() {
+        return Err(("choose a source", io::Error::from(Errno::EAFNOSUPPORT)));
+    }
+    if socket::setsockopt(socket, SndBufForce, &UNICAST_SEND_BUFFER).is_err() {
+        // Without the right to more, the most that anybody may have.
+        let _ = socket.set_send_buffer_size(UNICAST_SEND_BUFFER);
+    }
+    if params.source.is_ipv4() {
+        socket.set_ttl_v4(LINK_LOCAL_TTL.into()).map_err(during("set the time to live"))?;
+        socket.set_freebind_v4(true).map_err(during("bind to an address to come"))?;
+    } else {
+        socket.set_unicast_hops_v6(LINK_LOCAL_TTL.into()).map_err(during("set the hop limit"))?;
+        socket.set_freebind_v6(true).map_err(during("bind to an address to come"))?;
+    }
+    socket.bind(&SocketAddr::new(params.source, params.group.port()).into()).map_err(during("bind"))
 }
 
 /// `IP_MULTICAST_IF` with both an interface and an address, which no safe wrapper offers: the index says where the

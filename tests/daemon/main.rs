@@ -15,3 +15,4 @@ mod serving;
 mod signing;
 mod snmp;
 mod terminal;
+mod unicast;

@@ -1,17 +1,21 @@
 //! Control sockets between two namespaces.
 
 use crate::namespaces::{Namespace, wait_until};
-use rais::os::multicast::{AsyncControlSocket, ControlSocket, ControlSocketParams, LINK_LOCAL_TTL, Received};
+use rais::os::multicast::{AsyncControlSocket, ControlSocket, ControlSocketParams, LINK_LOCAL_TTL, Reach, Received};
 use rais::os::netlink::{Netlink, Selector};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 fn open(namespace: &Namespace, interface: &str, group: &str, source: &str) -> ControlSocket {
+    open_with(namespace, interface, group, source, Reach::Multicast)
+}
+
+fn open_with(namespace: &Namespace, interface: &str, group: &str, source: &str, reach: Reach) -> ControlSocket {
     let (group, source) = (group.parse().unwrap(), source.parse().unwrap());
     namespace.block_on(async {
         let link = Netlink::connect().unwrap().find_link(Selector::KernelName(interface.into())).await.unwrap();
-        let params = ControlSocketParams { group, interface: link.name, interface_index: link.index, source };
+        let params = ControlSocketParams { group, reach, interface: link.name, interface_index: link.index, source };
         ControlSocket::open(params).unwrap()
     })
 }
@@ -93,6 +97,54 @@ fn interfaces_that_carry_the_same_group_are_kept_apart() {
     senders[0].send(b"on the first");
     assert_eq!(next(&receivers[0]).0, b"on the first");
     assert_eq!(receivers[1].recv(&mut [0; 100]), None);
+}
+
+#[test]
+fn without_multicast_each_peer_is_told_by_itself_with_the_same_ttl_and_source() {
+    let (one, other) = boxes();
+    for (group, source, peer, port) in
+        [("239.77.0.1:7077", "10.9.0.1", "10.9.0.2", 7077), ("[ff15::77:1]:7078", "fd00:9::1", "fd00:9::2", 7078)]
+    {
+        let sender = open_with(&one, "eth0", group, source, Reach::Unicast);
+        let receiver = open_with(&other, "eth0", group, peer, Reach::Unicast);
+        // What is sent to the group address does not reach it: it has not joined.
+        sender.send(b"to everybody");
+        sender.send_to(b"to you", peer.parse().unwrap());
+        let (octets, received) = next(&receiver);
+        assert_eq!(octets, b"to you");
+        assert_eq!((received.ttl, received.truncated), (LINK_LOCAL_TTL, false));
+        assert_eq!(received.source, SocketAddr::new(source.parse::<IpAddr>().unwrap(), port));
+        assert_eq!(received.interface_index, receiver.params().interface_index);
+        assert_eq!(receiver.recv(&mut [0; 100]), None);
+    }
+}
+
+#[test]
+fn peers_that_are_off_do_not_keep_a_box_from_talking_to_one_that_is_on() {
+    let (one, other) = boxes();
+    let sender = open_with(&one, "eth0", "239.77.0.1:7077", "10.9.0.1", Reach::Unicast);
+    let receiver = open_with(&other, "eth0", "239.77.0.1:7077", "10.9.0.2", Reach::Unicast);
+    // 62 dead boxes, and as many full datagrams to each as the kernel keeps while it asks for them.
+    let datagram = [7; 1400];
+    for _ in 0..101 {
+        (101..=162).for_each(|dead| sender.send_to(&datagram, IpAddr::from([10, 9, 0, dead])));
+    }
+    sender.send_to(b"alive", "10.9.0.2".parse().unwrap());
+    assert_eq!(next(&receiver).0, b"alive");
+    assert_eq!(sender.counts().send_drops, 0);
+}
+
+#[test]
+fn a_socket_may_be_bound_before_its_address_is_there() {
+    let (one, other) = boxes();
+    let receiver = open_with(&other, "eth0", "239.77.0.1:7077", "10.9.0.2", Reach::Unicast);
+    let sender = open_with(&one, "eth0", "239.77.0.1:7077", "10.9.0.7", Reach::Unicast);
+    one.ip("address add 10.9.0.7/24 dev eth0");
+    let mut buffer = [0; 100];
+    one.wait_until("beats arrive", || {
+        sender.send_to(b"beat", "10.9.0.2".parse().unwrap());
+        receiver.recv(&mut buffer).is_some()
+    });
 }
 
 #[test]
