@@ -27,10 +27,10 @@ pub const LINK_LOCAL_TTL: u8 = 255;
 const TRAFFIC_CLASS: u32 = 0xc0;
 /// Room for about a hundred full datagrams: a burst of a whole group's info messages while the thread is descheduled.
 const RECEIVE_BUFFER: usize = 256 * 1024;
-/// Octets of a unicast socket's send buffer; the kernel doubles it. Datagrams to a box that is off wait up to 3 s in the
-/// kernel for its link-layer address, at most 101 for each box, and all of them count here: with too little room, those
-/// that are off would keep the box from talking to those that are on. 63 boxes × 101 × 2304 octets of a full datagram.
-const UNICAST_SEND_BUFFER: usize = 63 * 101 * 2304 / 2;
+/// Octets of a unicast socket's send buffer; the kernel doubles it. What is sent to a box that is off waits up to 3 s in
+/// the kernel for its link-layer address, at most 208 KiB for each box by default, and all of it counts here: with too
+/// little room, those that are off would keep the box from talking to those that are on. 63 boxes, and as much to spare.
+const UNICAST_SEND_BUFFER: usize = 64 * 208 * 1024 / 2;
 
 /// Why there is no control socket. Nothing was left open.
 #[derive(Debug, Error)]

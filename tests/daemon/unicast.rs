@@ -78,7 +78,7 @@ fn boxes_without_multicast_form_a_group_lose_one_and_take_in_one_that_nobody_lis
 }
 
 #[test]
-fn a_group_leaves_multicast_by_a_reload_and_loses_no_box() {
+fn a_group_that_leaves_multicast_by_a_reload_is_one_group_without_it() {
     let mut lab = Lab::new(2);
     lab.start();
     for (n, other) in [(1, 2), (2, 1)] {
@@ -99,7 +99,4 @@ fn a_group_leaves_multicast_by_a_reload_and_loses_no_box() {
     lab.gateway(2).start();
     notices(&lab, 1, "10.99.0.2", HostState::Up);
     lab.settle();
-    for gateway in lab.gateways() {
-        assert_eq!(dropped_multicast(gateway), [0, 0], "box {}", gateway.number);
-    }
 }
