@@ -179,7 +179,8 @@ fn words_of_result(result: &Result<(), String>) -> String {
 
 fn words_of_message(message: &Message) -> String {
     let orders = |word: &str, Orders { pass, orders }: &Orders| {
-        let words = |order: &Order| format!("{} by {}, {}", order.address, order.destination, order.reason);
+        let words =
+            |order: &Order| format!("{} by {}#{}, {}", order.address, order.destination, order.life, order.reason);
         format!("{word}, pass {pass}: {}", orders.iter().map(words).collect::<Vec<_>>().join("; "))
     };
     let body = match &message.body {

@@ -215,6 +215,7 @@ fn order(kind: u8, mut value: Reader<'_>) -> Option<Record<Order>> {
     Some(match bare(kind) {
         number::ROW_ORDER => Record::Known(Order {
             destination: IdAddress(value.bare_address(first_is_v6(kind))?),
+            life: Incarnation(value.u64()?),
             address: ServiceAddress(value.bare_address(second_is_v6(kind))?),
             reason: reason(value.u8()?),
         }),

@@ -140,6 +140,7 @@ fn orders(orders: &Orders, out: &mut Vec<u8>) {
 fn order(order: &Order, out: &mut Vec<u8>) {
     record(number::ROW_ORDER | first(order.destination.0) | second(order.address.0), out, |out| {
         bare_address(order.destination.0, out);
+        out.extend_from_slice(&order.life.0.to_be_bytes());
         bare_address(order.address.0, out);
         out.push(reason(order.reason));
     });

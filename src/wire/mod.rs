@@ -48,7 +48,7 @@
 //! | 2 Claim | Entry part | state (1): 1 acquiring, 2 online, 3 releasing; service address (4, 16) |
 //! | 3 Orphan | Entry part | service address (4, 16); preferred box (4, 16); age (6) |
 //! | 4 Heard | Heard | box (4, 16); incarnation (8); sequence (8); age (6); loss per mille (2) |
-//! | 5 Order | Orders | destination (4, 16); service address (4, 16); reason (1) |
+//! | 5 Order | Orders | destination (4, 16); its incarnation (8); service address (4, 16); reason (1) |
 //!
 //! Reasons: 1 unserved, 2 failback, 3 test, 4 operator, 5 duplicate, 6 expired, 7 stop, 8 overslept, 9 load,
 //! 10 configuration, 11 lost, 12 carrier, 13 partition; 0 and every other number: unknown.

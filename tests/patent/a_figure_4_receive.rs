@@ -2,8 +2,9 @@
 
 use crate::bench::{BEAT, Bench, DEAD_AFTER, Ends, acquires, address, id, infos, params, releases, traps};
 use rais_core::counters::DropCause;
-use rais_core::info_message::{Body, Claim, Row};
+use rais_core::info_message::{Body, Claim, Orders, Row};
 use rais_core::io::{Command, Input};
+use rais_core::quantity::Incarnation;
 use rais_core::view::AddressState;
 use std::time::Duration;
 
@@ -60,6 +61,24 @@ fn figure_4b_step_412_an_acquire_for_another_host_is_left_to_it() {
     let mut bench = member();
     bench.order(1, 3, Body::Acquire, 7);
     assert_eq!((acquires(&bench.taken()), bench.claim(7)), (vec![], None));
+}
+
+/// Beyond figure 4B: an acquire or a release that is for this host, in another of its lives.
+#[test]
+fn beyond_figure_4b_an_order_to_another_life_of_this_host_is_dropped_as_a_replay() {
+    for (wish, number) in [(Body::Acquire as fn(Orders) -> Body, 2), (Body::Release, 7)] {
+        let mut bench = serving();
+        let before = bench.dropped(DropCause::Replay);
+        for (life, dropped) in [(0, 1), (2, 2)] {
+            bench.order_to_life(1, (2, Incarnation(life)), wish, number);
+            let actions = bench.taken();
+            assert_eq!((acquires(&actions), releases(&actions)), (vec![], vec![]), "life {life}");
+            assert_eq!(bench.dropped(DropCause::Replay), before + dropped, "life {life}");
+        }
+        bench.order_to_life(1, (2, Incarnation(1)), wish, number);
+        let actions = bench.taken();
+        assert_eq!(acquires(&actions).len() + releases(&actions).len(), 1, "in its present life it obeys");
+    }
 }
 
 /// Figure 4B, steps 416 and 414: an acquire that is not from this host's leader.

@@ -250,8 +250,19 @@ impl Bench {
 
     /// A peer gives an order.
     pub(crate) fn order(&mut self, from: u8, to: u8, wish: fn(Orders) -> Body, number: u8) -> Message {
+        self.order_to_life(from, (to, Incarnation(1)), wish, number)
+    }
+
+    /// A peer gives an order to a box in one of its lives. All boxes are in their first.
+    pub(crate) fn order_to_life(
+        &mut self,
+        from: u8,
+        (to, life): (u8, Incarnation),
+        wish: fn(Orders) -> Body,
+        number: u8,
+    ) -> Message {
         let pass = PassNumber(1);
-        let order = Order { destination: id(to), address: address(number), reason: Reason::Unserved };
+        let order = Order { destination: id(to), life, address: address(number), reason: Reason::Unserved };
         let message = self.peer(from).message(wish(Orders { pass, orders: vec![order] }));
         self.hear(message.clone());
         message

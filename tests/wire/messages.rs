@@ -92,8 +92,13 @@ pub(crate) fn short_info() -> Message {
 }
 
 fn orders(reason: Reason) -> Orders {
-    let order = |destination, address| Order { destination: id(destination), address: service(address), reason };
-    let orders = vec![order("10.9.1.2", "fd00:9::101"), order("fd00:9::2", "10.9.0.102")];
+    let order = |destination, life, address| Order {
+        destination: id(destination),
+        life: Incarnation(life),
+        address: service(address),
+        reason,
+    };
+    let orders = vec![order("10.9.1.2", 7, "fd00:9::101"), order("fd00:9::2", u64::MAX - 1, "10.9.0.102")];
     Orders { pass: PassNumber(41), orders }
 }
 
@@ -196,8 +201,9 @@ const REASONS: [Reason; 14] = [
 ];
 
 pub(crate) fn any_order() -> impl Strategy<Value = Order> {
-    (ip(), ip(), proptest::sample::select(&REASONS[..])).prop_map(|(d, a, reason)| Order {
+    (ip(), any::<u64>(), ip(), proptest::sample::select(&REASONS[..])).prop_map(|(d, life, a, reason)| Order {
         destination: IdAddress(d),
+        life: Incarnation(life),
         address: ServiceAddress(a),
         reason,
     })

@@ -21,7 +21,7 @@ pub enum DropCause {
     BadSignature,
     /// Already received, over the other control network or twice on one (G-1).
     Duplicate,
-    /// From an earlier incarnation, or older than the replay window (G-1).
+    /// From an earlier incarnation, an order to an earlier one of this box, or older than the replay window (G-1).
     Replay,
     /// Claims to be from this box, in this or a later life.
     OwnId,

@@ -409,7 +409,7 @@ impl HostDb {
         sender: IdAddress,
         incarnation: Incarnation,
         sequence: Sequence,
-        beat: Duration,
+        judge: &Judge,
         now: Instant,
     ) -> Admission {
         let known = self.hosts.get(&sender).map(|host| host.incarnation);
@@ -430,7 +430,7 @@ impl HostDb {
             }
         };
         if reborn {
-            let window = match self.floors.remove(&sender) {
+            let mut window = match self.floors.remove(&sender) {
                 Some(floor) if floor.incarnation == incarnation => {
                     let mut window = ReplayWindow::starting_at(Sequence(floor.sequence.0.saturating_sub(1)));
                     window.close(floor.closed);
@@ -438,6 +438,10 @@ impl HostDb {
                 }
                 Some(_) | None => ReplayWindow::default(),
             };
+            // What it said before was not for us: had we begun to listen now, nothing would be missing.
+            if !judge.planted.is(Mutation::ObeyPastOrders) {
+                window.close(Sequence(sequence.0.saturating_sub(1)));
+            }
             let mut host = Host::new(incarnation, window, now);
             if let Some(past) = self.hosts.get(&sender) {
                 (host.transitions, host.last_change) = (past.transitions, past.last_change);
@@ -447,7 +451,7 @@ impl HostDb {
         let Some(host) = self.hosts.get_mut(&sender) else { return Admission::Full };
         match host.window.take(sequence) {
             Arrival::Newest { missed } => {
-                host.liveness.arrived(if reborn { 0 } else { missed }, beat, now);
+                host.liveness.arrived(if reborn { 0 } else { missed }, judge.beat, now);
                 Admission::Accepted { reborn }
             }
             Arrival::Overtaken => {
@@ -575,13 +579,34 @@ mod tests {
         for (incarnation, sequence, admission) in [
             (5, 10, accepted(true)),
             (5, 10, Admission::Duplicate),
-            (5, 9, accepted(false)),
+            (5, 9, Admission::Duplicate),
             (4, 99, Admission::Replay),
             (6, 1, accepted(true)),
             (5, 11, Admission::Replay),
             (6, 2, accepted(false)),
         ] {
-            let got = db.admit(id(1), Incarnation(incarnation), Sequence(sequence), BEAT, ms(0));
+            let got = db.admit(id(1), Incarnation(incarnation), Sequence(sequence), &JUDGE, ms(0));
+            assert_eq!(got, admission, "{incarnation} {sequence}");
+        }
+    }
+
+    #[test]
+    fn what_a_box_said_before_it_was_first_heard_is_over() {
+        let mut db = HostDb::default();
+        let accepted = |reborn| Admission::Accepted { reborn };
+        for (incarnation, sequence, admission) in [
+            (1, 500, accepted(true)),
+            (1, 499, Admission::Duplicate),
+            (1, 1, Admission::Duplicate),
+            (1, 503, accepted(false)),
+            // Overtaken on the way, or late on the other network.
+            (1, 501, accepted(false)),
+            (1, 502, accepted(false)),
+            (2, 3, accepted(true)),
+            (2, 2, Admission::Duplicate),
+            (2, 4, accepted(false)),
+        ] {
+            let got = db.admit(id(1), Incarnation(incarnation), Sequence(sequence), &JUDGE, ms(0));
             assert_eq!(got, admission, "{incarnation} {sequence}");
         }
     }
@@ -597,9 +622,9 @@ mod tests {
             loss: 0,
         };
         db.heard_by_another(&heard, TOLERANCE, DEAD_AFTER, ms(100));
-        assert_eq!(db.admit(id(1), Incarnation(4), Sequence(9999), BEAT, ms(100)), Admission::Replay);
-        assert_eq!(db.admit(id(1), Incarnation(5), Sequence(100), BEAT, ms(100)), Admission::Replay);
-        let fresh = db.admit(id(1), Incarnation(5), Sequence(5000), BEAT, ms(100));
+        assert_eq!(db.admit(id(1), Incarnation(4), Sequence(9999), &JUDGE, ms(100)), Admission::Replay);
+        assert_eq!(db.admit(id(1), Incarnation(5), Sequence(100), &JUDGE, ms(100)), Admission::Replay);
+        let fresh = db.admit(id(1), Incarnation(5), Sequence(5000), &JUDGE, ms(100));
         assert_eq!(fresh, Admission::Accepted { reborn: false });
     }
 
@@ -608,7 +633,7 @@ mod tests {
         let long = Duration::from_secs(60);
         let heard = Heard { id: id(1), incarnation: Incarnation(5), sequence: Sequence(70), age: long, loss: 0 };
         let told = |db: &mut HostDb| db.heard_by_another(&heard, TOLERANCE, DEAD_AFTER, ms(100));
-        let admit = |db: &mut HostDb, sequence| db.admit(id(1), Incarnation(5), Sequence(sequence), BEAT, ms(100));
+        let admit = |db: &mut HostDb, sequence| db.admit(id(1), Incarnation(5), Sequence(sequence), &JUDGE, ms(100));
         let accepted = |reborn| Admission::Accepted { reborn };
         let mut db = HostDb::default();
         told(&mut db);
@@ -628,19 +653,19 @@ mod tests {
         let mut db = HostDb::default();
         for n in 1..MAX_HOSTS {
             let n = u8::try_from(n).unwrap();
-            db.admit(id(n), FIRST, Sequence(1), BEAT, ms(0));
+            db.admit(id(n), FIRST, Sequence(1), &JUDGE, ms(0));
             db.host_mut(id(n)).unwrap().become_state(HostState::Up, ms(0));
         }
-        assert_eq!(db.admit(id(200), FIRST, Sequence(1), BEAT, ms(1)), Admission::Full);
+        assert_eq!(db.admit(id(200), FIRST, Sequence(1), &JUDGE, ms(1)), Admission::Full);
         db.host_mut(id(7)).unwrap().become_state(HostState::Dead, ms(2));
-        assert!(matches!(db.admit(id(200), FIRST, Sequence(1), BEAT, ms(3)), Admission::Accepted { .. }));
+        assert!(matches!(db.admit(id(200), FIRST, Sequence(1), &JUDGE, ms(3)), Admission::Accepted { .. }));
         assert!(db.host(id(7)).is_none());
     }
 
     #[test]
     fn a_box_is_silent_only_if_nobody_heard_it() {
         let mut db = HostDb::default();
-        db.admit(id(1), FIRST, Sequence(1), BEAT, ms(0));
+        db.admit(id(1), FIRST, Sequence(1), &JUDGE, ms(0));
         db.host_mut(id(1)).unwrap().become_state(HostState::Up, ms(0));
         assert_eq!(db.timeout(&JUDGE), Some(ms(300)));
         let age = Duration::from_millis(50);

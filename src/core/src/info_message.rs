@@ -60,6 +60,9 @@ pub struct Orders {
 pub struct Order {
     /// The box that is to act.
     pub destination: IdAddress,
+    /// The life of that box to which the order is given: its next one does not know of it and is not bound by it, be the
+    /// order late or recorded and sent again by somebody else.
+    pub life: Incarnation,
     /// The address it is about.
     pub address: ServiceAddress,
     /// Why (G-64).
@@ -70,7 +73,7 @@ impl Order {
     /// At most this many octets are needed to encode the order.
     #[must_use]
     pub const fn octets(&self) -> usize {
-        3 + octets_of(self.destination.0) + octets_of(self.address.0)
+        11 + octets_of(self.destination.0) + octets_of(self.address.0)
     }
 }
 

@@ -29,13 +29,15 @@ pub enum Mutation {
     MinorityServes,
     /// A box is found dead as soon as it is suspected, without having been asked (G-4).
     DeadAtFirstMiss,
+    /// A box obeys orders to its earlier life (G-1, G-20).
+    ObeyPastOrders,
     /// A full box hands addresses on at once, wherever they fit or not (G-58).
     MoveLoadAtOnce,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NeverExpire,
         Self::ActUnsettled,
         Self::ObeyAnyone,
@@ -48,6 +50,7 @@ impl Mutation {
         Self::DoubleCountAges,
         Self::MinorityServes,
         Self::DeadAtFirstMiss,
+        Self::ObeyPastOrders,
         Self::MoveLoadAtOnce,
     ];
 }

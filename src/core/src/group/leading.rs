@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 /// A predecessor's last order and the news that it no longer leads may overtake each other on the way by so much.
 const OVERTAKING: Duration = Duration::from_millis(3);
 
-/// Messages of early orders kept at most: a thousand addresses take nine.
+/// Messages of early orders kept at most: a thousand IPv4 addresses take fifteen.
 const EARLY_ORDERS: usize = 128;
 
 impl Group {
@@ -148,7 +148,9 @@ impl Group {
             }
         };
         let reason = if reason == Reason::Unserved { self.reason_of_loss(address) } else { reason };
-        let order = Order { destination: host, address, reason };
+        let me = (host == self.params.id).then_some(self.identity.incarnation);
+        let Some(life) = me.or_else(|| self.hosts.host(host).map(|host| host.incarnation)) else { return };
+        let order = Order { destination: host, life, address, reason };
         if let Some(track) = self.tracks.get_mut(&address) {
             track.reason = Some(reason);
         }

@@ -42,7 +42,7 @@ impl Group {
         }
         let past = self.hosts.host(sender).filter(|host| host.live() && host.incarnation < incarnation);
         let past_claims = past.and_then(|host| Some(host.entry.as_ref()?.claims.clone()));
-        let admission = self.hosts.admit(sender, incarnation, sequence, self.params.beat, now);
+        let admission = self.hosts.admit(sender, incarnation, sequence, &self.judge(), now);
         self.note_link(sender, incarnation, sequence, interface, now);
         let reborn = match admission {
             Admission::Accepted { reborn } => reborn,
@@ -255,6 +255,13 @@ impl Group {
         let leads = self.leader == Some(sender) || self.identity.planted.is(Mutation::ObeyAnyone);
         let early = !leads && self.keep_early_orders((sender, life), wish, orders, now);
         for order in &orders.orders {
+            if self.is_to_a_past_life(order) {
+                // What was ordered then says nothing of now, neither to the box itself nor to who goes on from it.
+                if order.destination == self.params.id {
+                    self.drop_one(DropCause::Replay);
+                }
+                continue;
+            }
             // From whoever led a moment ago, too: its order may be obeyed by who does not know better yet.
             self.note_order(order.address, (wish == Wish::Acquire).then_some(order.destination), now);
             if leads && let Some(track) = self.tracks.get_mut(&order.address) {
@@ -269,6 +276,18 @@ impl Group {
                 self.obey(wish, order, now, out);
             }
         }
+    }
+
+    /// An order to another life of its destination than the one known here: late, or recorded and sent again. A leader
+    /// that does not know of this box's present life yet has not heard it, and repeats the order once it has.
+    fn is_to_a_past_life(&self, order: &Order) -> bool {
+        if self.identity.planted.is(Mutation::ObeyPastOrders) {
+            return false;
+        }
+        if order.destination == self.params.id {
+            return order.life != self.identity.incarnation;
+        }
+        self.hosts.host(order.destination).is_some_and(|host| order.life < host.incarnation)
     }
 
     /// An order about this address in an older pass of that leader's life than one before it; else it is noted (G-5).

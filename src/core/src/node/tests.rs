@@ -265,8 +265,8 @@ fn order(sender: u8, sequence: u64, body: Body) -> Input {
     Input::Received { group: group_name(), interface: control(), message }
 }
 
-fn to(n: u8, of: u8, pass: u64) -> Orders {
-    let order = Order { destination: id(n), address: address(of), reason: Reason::Operator };
+fn to(n: u8, of: u8, pass: u64, life: u64) -> Orders {
+    let order = Order { destination: id(n), life: Incarnation(life), address: address(of), reason: Reason::Operator };
     Orders { pass: PassNumber(pass), orders: [order].into() }
 }
 
@@ -274,27 +274,50 @@ fn to(n: u8, of: u8, pass: u64) -> Orders {
 fn a_box_obeys_its_leader_only_and_no_order_twice_late_or_of_another_life() {
     let mut lab = three();
     let drops = |lab: &Lab| lab.view(3).counters.drops;
-    for (sender, sequence, pass, cause) in [
-        (2, 1000, 99, Some(DropCause::NotLeader)),
-        (1, 1000, 99, None),
-        (1, 1000, 99, Some(DropCause::Duplicate)),
-        (1, 1001, 98, Some(DropCause::StalePass)),
-        (1, 2, 99, Some(DropCause::Replay)),
-        (3, 1, 99, Some(DropCause::OwnId)),
+    for (sender, sequence, pass, life, cause) in [
+        (2, 1000, 99, 1, Some(DropCause::NotLeader)),
+        (1, 1000, 99, 1, None),
+        (1, 1000, 99, 1, Some(DropCause::Duplicate)),
+        (1, 1001, 98, 1, Some(DropCause::StalePass)),
+        (1, 2, 99, 1, Some(DropCause::Replay)),
+        (1, 1002, 100, 0, Some(DropCause::Replay)),
+        (1, 1003, 100, 2, Some(DropCause::Replay)),
+        (1, 1004, 99, 1, None),
+        (3, 1, 99, 1, Some(DropCause::OwnId)),
     ] {
         let before = drops(&lab);
         let now = lab.now;
-        lab.nodes.get_mut(&3).unwrap().handle(now, order(sender, sequence, Body::Release(to(3, 9, pass))));
+        lab.nodes.get_mut(&3).unwrap().handle(now, order(sender, sequence, Body::Release(to(3, 9, pass, life))));
         let after = drops(&lab);
         let counted = DropCause::ALL.into_iter().find(|cause| after.of(*cause) != before.of(*cause));
-        assert_eq!(counted, cause, "from {sender}, {sequence}, pass {pass}");
+        assert_eq!(counted, cause, "from {sender}, {sequence}, pass {pass}, to life {life}");
+    }
+}
+
+#[test]
+fn a_box_that_was_started_anew_does_not_obey_orders_to_its_earlier_life() {
+    for (life, obeys) in [(1, false), (2, true)] {
+        let mut lab = three();
+        lab.nodes.remove(&2);
+        lab.run_until(secs(2));
+        let mut params = box_params(2, &[2], &[]);
+        params.incarnation = Incarnation(2);
+        lab.start(params);
+        lab.run_until(secs(3));
+        assert_eq!((lab.view(2).leader, lab.server(2)), (Some(id(1)), Some(id(2))), "it is home again");
+        let before = lab.view(2).counters.drops.of(DropCause::Replay);
+        lab.input(2, order(1, 1000, Body::Release(to(2, 2, 99, life))));
+        let released = lab.log.iter().any(|(n, action)| *n == 2 && matches!(action, Action::Release { .. }));
+        assert_eq!(released, obeys, "an order to life {life}");
+        let dropped = lab.view(2).counters.drops.of(DropCause::Replay) - before;
+        assert_eq!(dropped, u64::from(!obeys), "an order to life {life}");
     }
 }
 
 #[test]
 fn a_box_does_not_acquire_what_it_hears_another_serve() {
     let mut lab = three();
-    lab.input(3, order(1, 1000, Body::Acquire(to(3, 2, 99))));
+    lab.input(3, order(1, 1000, Body::Acquire(to(3, 2, 99, 1))));
     assert!(!lab.log.iter().any(|(n, action)| *n == 3 && matches!(action, Action::Acquire { .. })));
     assert_eq!(lab.server(2), Some(id(2)));
 }
