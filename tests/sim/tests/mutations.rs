@@ -1,10 +1,13 @@
 //! The test of the tests: every planted bug breaks a promise within the histories that CI lives anyway.
 
 use rais_core::mutation::Mutation;
-use rais_sim::scenario::Scenario;
+use rais_sim::scenario::{Fault, Scenario};
 
 /// The bug must show within this many histories: a tenth of what CI lives.
 const BUDGET: u64 = 2_000;
+
+/// So many histories CI lives.
+const CI: u64 = 20_000;
 
 fn is_caught(mutation: Mutation) {
     let found =
@@ -13,6 +16,16 @@ fn is_caught(mutation: Mutation) {
         Some((seed, violation)) => println!("{mutation:?}: seed {seed}: {violation}"),
         None => panic!("{mutation:?} broke no promise in {BUDGET} histories"),
     }
+}
+
+/// It takes somebody who sends recorded orders again: of all that CI lives, only those histories.
+#[test]
+fn a_box_that_obeys_orders_to_its_earlier_life_is_caught() {
+    let replays =
+        |scenario: &Scenario| scenario.episodes.iter().any(|episode| matches!(episode.fault, Fault::Replay(_)));
+    let mut histories = (0..CI).map(Scenario::draw).filter(replays);
+    let broken = |scenario| rais_sim::run(scenario, Some(Mutation::ObeyPastOrders)).violation;
+    assert!(histories.find_map(broken).is_some(), "it broke no promise in {CI} histories");
 }
 
 macro_rules! planted {

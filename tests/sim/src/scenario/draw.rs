@@ -22,7 +22,7 @@
 //! | the boxes measure each other's beats for 60 beats first | 40 % |
 //! | a new configuration, box by box | 15 % of the orderly and rough ones: addresses change hands, leave or join the pool (60 %), timers, failback and choice (each 25 %) |
 //! | rolling upgrade, box by box | 6 %; another 4 % begin with both releases |
-//! | a datagram recorder who replays | never yet: a restarted box still obeys orders to its earlier life (`--history`) |
+//! | a datagram recorder who replays | 2 % of the orderly and rough ones: 20 to 2,000 datagrams, in 70 % of those soon after a box was killed and started anew |
 //!
 //! Then 1 to 6 faults (mild: 1 to 3, one after the other) from the tables in [`Scenario::draw_fault`], each for 50 ms to
 //! 3.3 s, and a quarter of those that may last for good.
@@ -33,9 +33,8 @@ use crate::random::Random;
 use rais_core::params::{Choice, Failback};
 use std::time::Duration;
 
-/// How many histories in a thousand have somebody who replays recorded datagrams. None, as long as a restarted box can
-/// be sold its living leader's orders to its earlier life: numbers that it never saw and that are not too old.
-const REPLAYS: u64 = 0;
+/// How many histories in a thousand, of those that are not mild, have somebody who replays recorded datagrams.
+const REPLAYS: u64 = 20;
 
 impl Scenario {
     /// Draws a history.
@@ -190,10 +189,24 @@ impl Scenario {
             self.draw_newcomer(from, r);
         }
         if r.chance(REPLAYS) {
-            let fault = Fault::Replay(r.between(10, 200) as usize);
-            self.episodes.push(Episode { from: at(r), until: None, fault });
+            let from = at(r);
+            self.draw_replay(from, r);
         }
         self.episodes.sort_by_key(|episode| episode.from);
+    }
+
+    /// Somebody sends recorded datagrams again: at any time, or soon after a box was started anew, to which what it
+    /// was told in its earlier life is new.
+    fn draw_replay(&mut self, from: Micros, r: &mut Random) {
+        let count = r.pick(&[20, 200, 2000, 2000]);
+        let mut at = from;
+        if r.chance(700) {
+            let started = from + r.between(200 * MS, SECOND);
+            let fault = Fault::Kill(r.index(self.boxes.len()));
+            self.episodes.push(Episode { from, until: Some(started), fault });
+            at = started + r.pick(&[0, 5 * MS, 100 * MS, 500 * MS]) + r.between(0, 50 * MS);
+        }
+        self.episodes.push(Episode { from: at, until: None, fault: Fault::Replay(count) });
     }
 
     /// One mild fault after the other, with time to recover between them.

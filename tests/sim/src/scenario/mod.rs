@@ -23,6 +23,8 @@ pub const NETLINK: Micros = 300;
 pub const TRAVEL: Micros = 350;
 /// The latest that a second copy of a message comes after the first.
 pub const LATEST_COPY: Micros = 50 * MS;
+/// Who sends recorded datagrams again takes up to this long for all of them.
+pub const REPLAYING: Micros = 20 * MS;
 /// The least time between two messages of a box that are not beats (G-12).
 const EXTRA_INTERVAL: Micros = 5 * MS;
 
@@ -255,11 +257,15 @@ impl Scenario {
         self.episodes.iter().map(delay).max().unwrap_or(0) + TRAVEL
     }
 
-    /// How late a second copy of a message may come.
+    /// How late a second copy of a message may come: after the first, or after somebody began to send it again.
     #[must_use]
     pub fn latest_copy(&self) -> Micros {
-        let twice = self.episodes.iter().any(|episode| matches!(episode.fault, Fault::Duplication(_)));
-        if twice { LATEST_COPY } else { 0 }
+        let late = |episode: &Episode| match episode.fault {
+            Fault::Duplication(_) => LATEST_COPY,
+            Fault::Replay(_) => REPLAYING,
+            _ => 0,
+        };
+        self.episodes.iter().map(late).max().unwrap_or(0)
     }
 
     /// The longest that a script which does not hang takes while scripts are slow.

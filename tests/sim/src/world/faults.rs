@@ -2,7 +2,7 @@
 
 use super::looks::Disturbance;
 use super::{Event, Recorded, World, address_of, id_of};
-use crate::scenario::{Fault, MS, Scripts};
+use crate::scenario::{Fault, REPLAYING, Scripts};
 use rais_core::address::GroupName;
 use rais_core::counters::DropCause;
 use rais_core::io::{Command, Input};
@@ -201,7 +201,7 @@ impl World {
             // What never arrived there before would be no replay.
             for to in (0..self.boxes.len()).filter(|to| (arrived >> to) & 1 == 1) {
                 let received = std::rc::Rc::clone(&received);
-                let at = self.now + self.random.between(0, 20 * MS);
+                let at = self.now + self.random.between(0, REPLAYING);
                 self.at(at, Event::Deliver { to, group, network, received });
             }
         }
