@@ -53,6 +53,7 @@ fn address(n: u8, server: Option<u8>, home: Option<u8>) -> AddressView {
         transitions: 0,
         last_change: Instant::ZERO,
         last_error: None,
+        backoffs: Vec::new(),
     }
 }
 

@@ -184,8 +184,9 @@ impl Page {
                 home.at_most(NAME_WIDTH),
                 Cell::faint(human::duration(now.since(row.last_change))),
             ];
-            let note_tone = if row.last_error.is_some() { Tone::Warn } else { Tone::Faint };
-            table.row(cells, Cell::new(note_tone, address_note(row)));
+            let failed = row.last_error.is_some() || !row.backoffs.is_empty();
+            let note_tone = if failed { Tone::Warn } else { Tone::Faint };
+            table.row(cells, Cell::new(note_tone, address_note(group, row, now)));
         }
         self.table(&table);
     }
@@ -265,13 +266,17 @@ fn host_state(host: &HostView) -> (Tone, &'static str) {
 }
 
 /// Why an address is not simply online at home, in a few words.
-fn address_note(row: &AddressView) -> String {
+fn address_note(group: &GroupView, row: &AddressView, now: Instant) -> String {
     let mut parts = Vec::new();
     if row.orphan {
         parts.push(row.reason.map_or(String::from("away"), |reason| format!("away: {reason}")));
     }
     if let Some(left) = row.orphan_time_left {
         parts.push(format!("expires in {}", human::duration(left)));
+    }
+    for backoff in row.backoffs.iter().filter(|backoff| backoff.until > now) {
+        let left = human::duration(backoff.until.since(now));
+        parts.push(format!("{} failed: others first for {left}", name_of(group, backoff.host)));
     }
     parts.extend(row.last_error.clone());
     parts.join(", ")

@@ -10,7 +10,7 @@ use rais_core::notification::Reason;
 use rais_core::params::Choice;
 use rais_core::quantity::{Generation, Incarnation};
 use rais_core::time::Duration;
-use rais_core::view::{LoadView, TestView, View};
+use rais_core::view::{BackoffView, LoadView, TestView, View};
 use std::sync::Arc;
 
 const NOW: Instant = Instant::from_micros(1_000_000_000);
@@ -61,6 +61,7 @@ fn address(text: &str, state: AddressState, server: Option<&str>, home: Option<&
         transitions: 1,
         last_change: ago(since_ms),
         last_error: None,
+        backoffs: Vec::new(),
     }
 }
 
@@ -121,6 +122,10 @@ fn troubled_group() -> GroupView {
         },
         AddressView {
             last_error: Some(String::from("acquire script: exit status 1, standard error: no such table: nat")),
+            backoffs: vec![
+                BackoffView { host: "10.9.0.3".parse().unwrap(), until: NOW + Duration::from_secs(8) },
+                BackoffView { host: "10.9.0.9".parse().unwrap(), until: NOW + Duration::from_millis(600) },
+            ],
             ..address("10.9.0.102", AddressState::Unserved, None, Some("fd00:9::5"), 60_000)
         },
         address("10.9.0.103", AddressState::Releasing, Some("10.9.0.3"), None, 8),

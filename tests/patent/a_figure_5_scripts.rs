@@ -29,6 +29,22 @@ fn ordered_back() -> (Bench, rais_core::quantity::Ticket) {
     (bench, releases(&actions)[0].0)
 }
 
+/// Beyond figure 5: a box that failed to acquire an address is passed over for a second, and the leader's picture says so.
+#[test]
+fn beyond_figure_5_a_leader_shows_who_failed_and_until_when_others_go_first() {
+    let mut bench = Bench::new(1, &[1]);
+    bench.ends = Ends::Never;
+    bench.pass(DEAD_AFTER * 2);
+    let (ticket, _) = acquires(&bench.taken())[0];
+    assert_eq!(bench.row(1).unwrap().backoffs, []);
+    bench.finish(ticket, Err("exit status 1"));
+    let row = bench.row(1).unwrap();
+    let shown: Vec<_> = row.backoffs.iter().map(|failed| (failed.host, failed.until.since(row.last_change))).collect();
+    assert_eq!(shown, [(id(1), Duration::from_secs(1))]);
+    bench.pass(Duration::from_millis(1001));
+    assert_eq!(bench.row(1).unwrap().backoffs, []);
+}
+
 /// Figure 5A, steps 500 to 506: actions wait in a queue and are done one after the other for an address.
 #[test]
 fn figure_5a_steps_502_504_506_one_action_at_a_time_is_asked_for_per_address() {

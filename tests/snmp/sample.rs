@@ -292,6 +292,7 @@ fn addresses() -> Vec<AddressView> {
         transitions: 4,
         last_change: at(1800),
         last_error: (state == AddressState::Unserved).then(|| String::from("acquire script: exit status 1")),
+        backoffs: Vec::new(),
     };
     v4.zip(states).map(row).chain(v6.zip(states).map(row)).collect()
 }

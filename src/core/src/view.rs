@@ -204,6 +204,19 @@ pub struct AddressView {
     pub last_change: Instant,
     /// The last thing that went wrong with it on this box.
     pub last_error: Option<String>,
+    /// Boxes that failed to acquire it and are passed over for a while, by id address (G-55). Only the leader knows; on
+    /// another box it is empty.
+    #[serde(default)]
+    pub backoffs: Vec<BackoffView>,
+}
+
+/// A box that failed to acquire an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackoffView {
+    /// The box.
+    pub host: IdAddress,
+    /// Until when others go before it: 1 s after the first failure, twice as long after each further one, up to 60 s.
+    pub until: Instant,
 }
 
 /// What the group makes of an address.

@@ -18,6 +18,7 @@ use crate::notification::Reason;
 use crate::params::{Failback, GroupParams};
 use crate::quantity::PassNumber;
 use crate::time::{Duration, Instant};
+use crate::view::BackoffView;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use load_moves::LoadMoves;
@@ -100,6 +101,11 @@ impl Control {
             load_moves: LoadMoves::new(now),
             timeout: Some(now),
         }
+    }
+
+    /// Who failed to acquire an address and is passed over now (G-55).
+    pub(crate) fn backoffs(&self, address: ServiceAddress, now: Instant) -> Vec<BackoffView> {
+        self.plans.get(&address).map(|plan| plan.backoffs_at(now)).unwrap_or_default()
     }
 
     /// Assigns nothing before.

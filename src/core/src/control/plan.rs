@@ -7,6 +7,7 @@ use crate::control_table::TableRow;
 use crate::info_message::Claim;
 use crate::notification::Reason;
 use crate::time::{Duration, Instant};
+use crate::view::BackoffView;
 use alloc::vec::Vec;
 
 /// A box that failed to acquire an address is not offered it again for this long …
@@ -201,6 +202,17 @@ impl Plan {
     /// When the bar on a box ends of itself.
     pub(super) fn barred_until(&self, host: IdAddress) -> Option<Instant> {
         self.backoff(host).and_then(|backoff| Some(backoff.failed + backoff.wait?))
+    }
+
+    /// Who failed and is passed over now, by id, and until when. Not who did not show: its order may have been lost.
+    pub(super) fn backoffs_at(&self, now: Instant) -> Vec<BackoffView> {
+        let all = self.backoffs.iter().filter_map(|backoff| {
+            let (host, until) = (backoff.host, backoff.failed + backoff.wait?);
+            Some(BackoffView { host, until })
+        });
+        let mut backoffs: Vec<_> = all.filter(|backoff| now < backoff.until).collect();
+        backoffs.sort_unstable_by_key(|backoff| backoff.host);
+        backoffs
     }
 
     /// A box has been acquiring for too long: that is a failure, once.

@@ -138,11 +138,15 @@ fn a_box_that_failed_is_tried_last_and_then_with_growing_pauses() {
     assert_eq!(bench.pass(20, ""), ["+3 unserved"], "it acquired and failed: a spare is next");
     assert!(bench.pass(30, "3a").is_empty());
     assert!(bench.pass(40, "3o").is_empty(), "not home: box 1 is in its back-off");
+    let backoffs = |bench: &Bench, at| bench.control.backoffs(address(ADDRESS), ms(at));
+    assert_eq!(backoffs(&bench, 40), [BackoffView { host: id(1), until: ms(1020) }]);
+    assert_eq!(backoffs(&bench, 1020), []);
     assert_eq!(bench.pass(1021, "3o"), ["-3 failback"]);
     assert!(bench.pass(1030, "1a").is_empty());
     assert_eq!(bench.pass(1040, ""), ["+3 failback"]);
     assert!(bench.pass(1050, "3o").is_empty());
     assert!(bench.pass(2100, "3o").is_empty(), "now for two seconds");
+    assert_eq!(backoffs(&bench, 2100), [BackoffView { host: id(1), until: ms(3040) }]);
     assert_eq!(bench.pass(3041, "3o"), ["-3 failback"]);
 }
 

@@ -153,6 +153,7 @@ fn at_home(address: ServiceAddress, n: u8) -> AddressView {
         transitions: 0,
         last_change: Instant::ZERO,
         last_error: None,
+        backoffs: Vec::new(),
     }
 }
 

@@ -176,6 +176,7 @@ impl Group {
             transitions: track.transitions,
             last_change: track.last_change,
             last_error: track.last_error.clone(),
+            backoffs: self.control.as_ref().map(|control| control.backoffs(address, now)).unwrap_or_default(),
         })
     }
 }
