@@ -10,6 +10,10 @@ use rand::Rng;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+/// Before an event a group rests for so long at least …
+const SHORTEST_REST: Duration = Duration::from_millis(400);
+/// … and for no longer than this.
+const LONGEST_REST: Duration = Duration::from_secs(6);
 /// Between two probes.
 pub const PROBE_EVERY: Duration = Duration::from_millis(1);
 /// An answer that is older is none.
@@ -164,10 +168,12 @@ impl Arena {
     }
 
     /// Waits until everything is at home and has been for a while, and then some: an event falls into any phase of the
-    /// beat.
+    /// beat. The while is sixty beats, because boxes fail after days and not in the first seconds, while they still
+    /// measure each other; where the beat is so long that it would take minutes, four of them.
     pub fn settle(&mut self) -> Result<()> {
         self.wait_home()?;
-        let settled = (self.setup.beat * 4).max(Duration::from_millis(400));
+        let long = self.setup.beat * 60;
+        let settled = if long <= LONGEST_REST { long } else { self.setup.beat * 4 }.max(SHORTEST_REST);
         let phase = self.setup.beat.max(Duration::from_millis(20)).mul_f64(rand::thread_rng().gen_range(0.0..1.0));
         pause(settled + phase)
     }
