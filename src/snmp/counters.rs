@@ -22,7 +22,7 @@ pub enum Dropped {
     /// raisAgentUnexpectedPdus.
     #[error("its PDU is not for an agent")]
     UnexpectedPdu,
-    /// Its source asks more often than it may; it was not looked at. Counted by raisAgentRefusedRequests.
+    /// Its source asks more often than it may; it was not looked at. No object of the MIB shows how often.
     #[error("its source asks more often than it may")]
     TooOften,
     /// It is of a security model that is not spoken; counted by snmpUnknownSecurityModels.
