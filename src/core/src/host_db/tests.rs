@@ -1,7 +1,11 @@
 //! The Host Information Database against replays, silence, newcomers and entries in pieces.
 
 use super::*;
+use crate::info_message::{Claim, EntryPart, Row};
+use crate::mutation::Planted;
+use crate::quantity::EntryVersion;
 use crate::test_support::{address, id, ms};
+use alloc::vec::Vec;
 
 const FIRST: Incarnation = Incarnation(1);
 const BEAT: Duration = Duration::from_millis(100);
@@ -194,6 +198,18 @@ fn a_box_is_asked_for_what_is_lacking_but_not_more_often_than_each_beat() {
     assert!(host.wants_asking(beat, ms(100)));
     host.take_part(EntryVersion(1), &part(0, 1, &[]), ms(101));
     assert!(!host.wants_asking(beat, ms(500)));
+}
+
+#[test]
+fn a_late_piece_of_an_older_entry_does_not_undo_the_newer_one_begun() {
+    let mut host = host();
+    let row = |index| [Row::Preferred(address(index))];
+    assert!(!host.take_part(EntryVersion(3), &part(0, 2, &row(1)), ms(0)));
+    // Whole, and newer than what was known.
+    assert!(host.take_part(EntryVersion(2), &part(0, 1, &row(9)), ms(1)));
+    assert!(!host.take_part(EntryVersion(2), &part(1, 3, &row(8)), ms(1)));
+    assert!(host.take_part(EntryVersion(3), &part(1, 2, &row(2)), ms(2)));
+    assert_eq!(host.known_version(), EntryVersion(3));
 }
 
 #[test]
