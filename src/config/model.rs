@@ -255,13 +255,15 @@ pub struct Snmp {
     pub sources: Vec<Prefix>,
     /// How many requests a source may make in a second, and at once: at least 1.
     pub requests_per_second: u32,
+    /// Communities are answered in version 1 as well.
+    pub allow_v1: bool,
     /// The engine id that the operator chose; `None`: one of chance.
     pub engine_id: Option<EngineId>,
     /// Version 3 users, here and at other engines.
     pub users: Vec<User>,
     /// Who may see what.
     pub access: AccessControl,
-    /// v2c communities, read-only.
+    /// Communities, read-only.
     pub communities: Vec<CommunityAccess>,
     /// Receivers of notifications.
     pub receivers: Vec<Receiver>,

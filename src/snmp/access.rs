@@ -120,7 +120,9 @@ impl View {
 /// By which security model a requester is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecurityModel {
-    /// A version 2c community.
+    /// A community, in version 1.
+    CommunityV1,
+    /// A community, in version 2c.
     Community,
     /// A version 3 user.
     User,
@@ -130,6 +132,7 @@ impl SecurityModel {
     /// SnmpSecurityModel.
     pub(crate) const fn number(self) -> u32 {
         match self {
+            Self::CommunityV1 => 1,
             Self::Community => 2,
             Self::User => 3,
         }

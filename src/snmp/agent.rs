@@ -3,16 +3,17 @@
 //! It does not know sockets, tasks or the core: it is handed a datagram, the picture to answer from and the time. The
 //! order in which a datagram is looked at is that of [`Agent::answer`], cheapest and most suspicious first.
 
-use super::ber::{self, ScanError, VERSION_2C, VERSION_3, tag};
+use super::ber::{self, Scan, ScanError, VERSION_1, VERSION_2C, VERSION_3, tag};
 use super::community::{Communities, Community, Principal};
 use super::counters::{Counters, Dropped};
 use super::limit::{DEFAULT_REQUESTS_PER_SECOND, Limit};
-use super::message::{self, Request, digestible, message, message_octets};
+use super::message::{self, Request, digestible, message_octets, message_of};
 use super::pdu::{Verdict, Work};
 use super::prepared::{Prepared, Served};
 use super::rais_mib::{EventSource, Events};
 use super::registry::Registry;
 use super::set::{Pending, Step};
+use super::v1;
 use super::v3::{Local, Responder, Salts, V3Params};
 use super::{entity_mib, framework_mib, host_resources_mib, if_mib, ip_mib};
 use super::{rais_mib, snmpv2_mib, target_mib, ucd_snmp_mib, usm_mib, vacm_mib};
@@ -35,6 +36,8 @@ pub struct AgentParams {
     pub requests_per_second: u32,
     /// Who may ask in version 2c. None: nobody is answered.
     pub communities: Vec<Community>,
+    /// They may ask in version 1, too.
+    pub version_1: bool,
     /// What version 3 is spoken with; `None`: it is not.
     pub v3: Option<V3Params>,
     /// The largest answer, in octets; RFC 3417 §3.2 wants 484 at least.
@@ -47,6 +50,7 @@ impl Default for AgentParams {
             sources: Vec::new(),
             requests_per_second: DEFAULT_REQUESTS_PER_SECOND,
             communities: Vec::new(),
+            version_1: false,
             v3: None,
             max_message_octets: MAX_MESSAGE_OCTETS,
         }
@@ -68,6 +72,7 @@ pub struct Agent {
     sources: Vec<Prefix>,
     limit: Limit,
     communities: Communities,
+    version_1: bool,
     v3: Option<V3>,
     worker: Worker,
 }
@@ -106,6 +111,8 @@ pub(crate) struct Picture<'a> {
 pub(crate) struct Question<'a> {
     pub(crate) request: Request<'a>,
     pub(crate) request_id: i32,
+    /// It came in version 1.
+    pub(crate) version_1: bool,
     /// The request's own variable bindings.
     pub(crate) echo: &'a [u8],
     pub(crate) principal: Principal<'a>,
@@ -133,9 +140,9 @@ impl Agent {
             prepared: None,
             bindings: Vec::with_capacity(MAX_MESSAGE_OCTETS),
         };
-        let AgentParams { sources, requests_per_second, communities, v3, .. } = params;
+        let AgentParams { sources, requests_per_second, communities, version_1, v3, .. } = params;
         let (communities, v3) = (Communities::new(communities), v3.map(V3::new));
-        Self { sources, limit: Limit::new(requests_per_second), communities, v3, worker }
+        Self { sources, limit: Limit::new(requests_per_second), communities, version_1, v3, worker }
     }
 
     /// Takes new parameters; the counters go on.
@@ -145,6 +152,7 @@ impl Agent {
         self.sources = params.sources;
         self.limit = Limit::new(params.requests_per_second);
         self.communities = Communities::new(params.communities);
+        self.version_1 = params.version_1;
         self.v3 = params.v3.map(V3::new);
     }
 
@@ -217,9 +225,10 @@ impl Agent {
             return Err(Dropped::TooOften);
         }
         match (ber::version(datagram)?, &mut self.v3) {
-            (VERSION_2C, v3) => {
+            (version @ (VERSION_1 | VERSION_2C), v3) if version == VERSION_2C || self.version_1 => {
                 let picture = Picture { snapshot, local: v3.as_ref().map(|v3| &v3.local), now };
-                respond_v2c(&mut self.worker, &self.communities, datagram, source, picture, reply)
+                let scan = if version == VERSION_2C { ber::scan(datagram)? } else { v1::scan(datagram)? };
+                respond_to_community(&mut self.worker, &self.communities, datagram, &scan, source, picture, reply)
             }
             (VERSION_3, Some(V3 { local, salts, decrypted })) => {
                 let picture = Picture { snapshot, local: Some(local), now };
@@ -254,8 +263,9 @@ fn registry(v3: bool) -> Registry {
     Registry::new(&[&always[..], if v3 { &with_users } else { &[] }].concat())
 }
 
-/// A response in a version 2c message.
+/// A response in a message with a community.
 struct InCommunity<'a> {
+    version: i32,
     community: &'a [u8],
     max_message_octets: usize,
 }
@@ -266,27 +276,28 @@ impl Around for InCommunity<'_> {
     }
 
     fn compose(&self, fields: [i32; 3], bindings: &[u8], out: &mut Vec<u8>) {
-        message(self.community, tag::RESPONSE, fields, bindings, out);
+        message_of(self.version, self.community, tag::RESPONSE, fields, bindings, out);
     }
 }
 
-fn respond_v2c(
+fn respond_to_community(
     worker: &mut Worker,
     communities: &Communities,
     datagram: &[u8],
+    scan: &Scan<'_>,
     source: IpAddr,
     picture: Picture<'_>,
     reply: &mut Vec<u8>,
 ) -> Result<Answered, Dropped> {
-    let scan = ber::scan(datagram)?;
     let principal = communities.authenticate(scan.community, source).ok_or(Dropped::BadCommunity)?;
-    let decodable = digestible(datagram, &scan);
+    let decodable = digestible(datagram, scan);
     let request = message::decode(&decodable)?.ok_or(Dropped::UnexpectedPdu)?;
     if request.operation == message::Operation::Set && principal.write.is_empty() {
         worker.counters.bad_community_uses += 1;
     }
-    let around = InCommunity { community: scan.community, max_message_octets: worker.max_message_octets };
-    let question = Question { request, request_id: scan.request_id, echo: scan.bindings, principal };
+    let Scan { version, community, request_id, .. } = *scan;
+    let around = InCommunity { version, community, max_message_octets: worker.max_message_octets };
+    let question = Question { request, request_id, version_1: version == VERSION_1, echo: scan.bindings, principal };
     worker.work(&question, &around, picture, reply)
 }
 
@@ -299,9 +310,10 @@ impl Worker {
         picture: Picture<'_>,
         reply: &mut Vec<u8>,
     ) -> Result<Answered, Dropped> {
-        let Question { request, request_id, echo, principal } = question;
+        let Question { request, request_id, version_1, echo, principal } = question;
         let Picture { snapshot, local, now } = picture;
-        let fields = |verdict: Verdict| [*request_id, verdict.status as i32, verdict.index];
+        let status = |status| if *version_1 { v1::error_status(status) } else { status };
+        let fields = |verdict: Verdict| [*request_id, status(verdict.status) as i32, verdict.index];
         let fits = |verdict, bindings| around.fits(fields(verdict), bindings);
         let Some(prepared) = &self.prepared else { return Err(Dropped::SilentDrop) };
         let events = Events::of(self.events.as_deref());
@@ -320,6 +332,7 @@ impl Worker {
             },
             principal: *principal,
             room: &|bindings| fits(Verdict::FINE, bindings),
+            version_1: *version_1,
         };
         let mut steps = Vec::new();
         let mut verdict = work.answer(request, echo, &mut self.bindings, &mut steps);
@@ -327,6 +340,9 @@ impl Worker {
         if !fits(verdict, self.bindings.len()) {
             verdict = Verdict::TOO_BIG;
             self.bindings.clear();
+            if *version_1 {
+                self.bindings.extend_from_slice(echo);
+            }
         }
         if !fits(verdict, self.bindings.len()) {
             return Err(Dropped::SilentDrop);

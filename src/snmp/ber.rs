@@ -43,6 +43,8 @@ pub(crate) mod tag {
     pub(crate) const REPORT: u8 = 0xa8;
 }
 
+/// msgVersion of SNMPv1.
+pub(crate) const VERSION_1: i32 = 0;
 /// msgVersion of SNMPv2c.
 pub(crate) const VERSION_2C: i32 = 1;
 /// msgVersion of SNMPv3.
@@ -59,9 +61,11 @@ pub(crate) struct PduScan<'a> {
     pub(crate) bindings: &'a [u8],
 }
 
-/// The parts of a well-formed version 2c message, as spans of the datagram.
+/// The parts of a well-formed message with a community, as spans of the datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scan<'a> {
+    /// [`VERSION_1`] or [`VERSION_2C`].
+    pub(crate) version: i32,
     /// The community's octets.
     pub(crate) community: &'a [u8],
     /// The PDU's tag.
@@ -85,16 +89,24 @@ impl PduScan<'_> {
     }
 }
 
-/// Scans a datagram.
+/// Scans a datagram of version 2c.
 ///
 /// # Errors
 /// [`ScanError`] says what is wrong. The version is looked at before what follows it, because what follows may be of a
 /// form that only that version has.
 pub(crate) fn scan(datagram: &[u8]) -> Result<Scan<'_>, ScanError> {
+    scan_community(datagram, VERSION_2C)
+}
+
+/// Scans a datagram of a version that has communities.
+///
+/// # Errors
+/// As for [`scan`].
+pub(crate) fn scan_community(datagram: &[u8], spoken: i32) -> Result<Scan<'_>, ScanError> {
     let mut outer = Reader { rest: datagram };
     let mut message = Reader { rest: outer.expect(tag::SEQUENCE, "the message is no SEQUENCE")? };
     let version = signed(message.expect(tag::INTEGER, "the version is no INTEGER")?)?;
-    if version != VERSION_2C {
+    if version != spoken {
         return Err(ScanError::BadVersion(version));
     }
     outer.end("octets after the message")?;
@@ -102,7 +114,7 @@ pub(crate) fn scan(datagram: &[u8]) -> Result<Scan<'_>, ScanError> {
     let scanned = scan_pdu(&mut message)?;
     message.end("octets after the PDU")?;
     let (PduScan { pdu, bindings, .. }, [request_id, second, third]) = (scanned, scanned.fields);
-    Ok(Scan { community, pdu, request_id, second, third, bindings })
+    Ok(Scan { version, community, pdu, request_id, second, third, bindings })
 }
 
 /// The version of a message, before anything that only one version has is looked at.

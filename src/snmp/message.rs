@@ -1,4 +1,4 @@
-//! Version 2c messages (RFC 1901 §3): from octets to a request, and from a response back to octets.
+//! Messages with a community (RFC 1901 §3, RFC 1157 §4): from octets to a request, and from a response back to octets.
 //!
 //! It does not know what is behind a name, nor whether a community is good. `snmp-parser` decodes what the scanner let
 //! pass. It refuses three things that are legal: a community that is not UTF-8, a negative request-id, and negative
@@ -40,7 +40,8 @@ impl Request<'_> {
 
 /// The octets to decode: the datagram itself, or a copy that snmp-parser does not refuse.
 pub(crate) fn digestible<'a>(datagram: &'a [u8], scan: &Scan<'a>) -> Cow<'a, [u8]> {
-    let refused = std::str::from_utf8(scan.community).is_err()
+    let refused = scan.version != VERSION_2C
+        || std::str::from_utf8(scan.community).is_err()
         || [scan.request_id, scan.second, scan.third].iter().any(|field| *field < 0);
     if !refused {
         return Cow::Borrowed(datagram);
@@ -104,10 +105,22 @@ pub(crate) const fn integer_octets(number: i32) -> usize {
     (32 - magnitude.leading_zeros() as usize) / 8 + 1
 }
 
-/// Appends a message: `fields` are request-id, error-status and error-index, or what a PDU has in their place.
+/// Appends a version 2c message: `fields` are request-id, error-status and error-index, or what a PDU has in their place.
 pub(crate) fn message(community: &[u8], pdu: u8, fields: [i32; 3], bindings: &[u8], out: &mut Vec<u8>) {
+    message_of(VERSION_2C, community, pdu, fields, bindings, out);
+}
+
+/// Appends a message of a version that has communities.
+pub(crate) fn message_of(
+    version: i32,
+    community: &[u8],
+    pdu: u8,
+    fields: [i32; 3],
+    bindings: &[u8],
+    out: &mut Vec<u8>,
+) {
     let start = out.len();
-    integer(VERSION_2C, out);
+    integer(version, out);
     primitive(tag::OCTET_STRING, community, out);
     self::pdu(pdu, fields, bindings, out);
     wrap(tag::SEQUENCE, start, out);

@@ -6,10 +6,11 @@
 //! agent        one datagram: source, rate, form, who asks, PDU; counts what became    (RFC 3412 §7.2)
 //! ├ limit      how often may a source ask?
 //! ├ ber        is it a well-formed message? strict, allocates nothing                 (RFC 3417 §8)
-//! ├ community  the security model of version 2c: whose secret is it, from there?      (RFC 1901, RFC 3584)
+//! ├ community  the security model of versions 1 and 2c: whose secret, from there?    (RFC 1901, RFC 3584)
 //! ├ v3/…       version 3: messages, users, keys, engines, reports                     (RFC 3412, RFC 3414)
 //! ├ access     views, groups, contexts: what may they see?                            (RFC 3415)
-//! ├ message    version 2c: octets ↔ request and response                              (RFC 1901 §3)
+//! ├ message    versions 1 and 2c: octets ↔ request and response                        (RFC 1901 §3)
+//! ├ v1         what version 1 does otherwise, where it is enabled                      (RFC 1157, RFC 3584 §4)
 //! └ pdu        GET, GETNEXT, GETBULK, SET                                             (RFC 3416 §4.2)
 //!   └ registry the ordered list of objects
 //!     ├ table  rows in index order
@@ -45,6 +46,7 @@ mod table;
 mod target_mib;
 mod ucd_snmp_mib;
 mod usm_mib;
+mod v1;
 pub mod v3;
 mod vacm_mib;
 mod value;

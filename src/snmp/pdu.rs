@@ -11,6 +11,7 @@ use super::oid::Oid;
 use super::prepared::Served;
 use super::registry::{Instance, Registry};
 use super::set::{NewValue, Refusal, Step};
+use super::v1;
 use super::value::{Value, binding};
 
 /// error-status of RFC 3416 §3, as far as this agent answers with it.
@@ -19,6 +20,10 @@ use super::value::{Value, binding};
 pub(crate) enum ErrorStatus {
     NoError = 0,
     TooBig = 1,
+    /// Version 1 only, as the two below.
+    NoSuchName = 2,
+    BadValue = 3,
+    GenErr = 5,
     NoAccess = 6,
     WrongType = 7,
     WrongValue = 10,
@@ -58,6 +63,11 @@ impl Verdict {
     /// §4.2.5: "undoFailed", error-index zero.
     pub(crate) const UNDO_FAILED: Self = Self { status: ErrorStatus::UndoFailed, index: 0 };
 
+    /// RFC 1157 §4.1.2 (1): version 1 can not answer with it.
+    const fn no_such_name(index: i32) -> Self {
+        Self { status: ErrorStatus::NoSuchName, index }
+    }
+
     /// §4.2.5: a variable binding that was fine could not be carried out all the same.
     pub(crate) const fn commit_failed(index: i32) -> Self {
         Self { status: ErrorStatus::CommitFailed, index }
@@ -73,6 +83,8 @@ pub(crate) struct Work<'a> {
     pub(crate) served: Served<'a>,
     pub(crate) principal: Principal<'a>,
     pub(crate) room: Room<'a>,
+    /// The request is of version 1.
+    pub(crate) version_1: bool,
 }
 
 impl Work<'_> {
@@ -96,6 +108,11 @@ impl Work<'_> {
             }
             Operation::Set => self.set(echo, out, steps),
         };
+        if self.version_1 && verdict != Verdict::FINE {
+            out.clear();
+            out.extend_from_slice(echo);
+            return verdict;
+        }
         if verdict.status == ErrorStatus::TooBig {
             out.clear();
         }
@@ -104,8 +121,11 @@ impl Work<'_> {
 
     /// §4.2.1
     fn get(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Verdict {
-        for name in request.names() {
+        for (name, index) in request.names().zip(1..) {
             let value = self.registry.value(&self.served, self.principal.read, name.arcs());
+            if self.version_1 && !v1::has_value(&value) {
+                return Verdict::no_such_name(index);
+            }
             if !self.append(&name, &value, out) {
                 return Verdict::TOO_BIG;
             }
@@ -115,9 +135,11 @@ impl Work<'_> {
 
     /// §4.2.2
     fn get_next(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Verdict {
-        for name in request.names() {
-            if self.append_next(&Place::Name(name), out).is_none() {
-                return Verdict::TOO_BIG;
+        for (name, index) in request.names().zip(1..) {
+            match self.append_next(&Place::Name(name), out) {
+                Some(Place::End(_)) if self.version_1 => return Verdict::no_such_name(index),
+                Some(_) => {}
+                None => return Verdict::TOO_BIG,
             }
         }
         Verdict::FINE
@@ -188,13 +210,17 @@ impl Work<'_> {
             Place::At(instance, name) => (self.registry.next(&self.served, view, *instance), name),
             Place::End(name) => (None, name),
         };
-        match found {
-            Some((instance, name)) => {
-                let value = self.registry.value_of(&self.served, instance);
-                self.append(&name, &value, out).then_some(Place::At(instance, name))
+        let mut found = found;
+        while let Some((instance, name)) = found {
+            let value = self.registry.value_of(&self.served, instance);
+            // RFC 3584 §4.2.2.1: a walk in version 1 passes over what it has no type for.
+            if self.version_1 && !v1::has_value(&value) {
+                found = self.registry.next(&self.served, view, instance);
+                continue;
             }
-            None => self.append(last, &Value::EndOfMibView, out).then_some(Place::End(*last)),
+            return self.append(&name, &value, out).then_some(Place::At(instance, name));
         }
+        self.append(last, &Value::EndOfMibView, out).then_some(Place::End(*last))
     }
 
     fn append(&self, name: &Oid, value: &Value<'_>, out: &mut Vec<u8>) -> bool {

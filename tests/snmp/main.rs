@@ -35,6 +35,7 @@ mod standard;
 mod tools;
 mod trap_receiver;
 mod traps;
+mod v1;
 mod v3_manager;
 mod v3_messages;
 mod v3_users;

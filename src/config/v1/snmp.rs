@@ -48,6 +48,7 @@ pub(super) struct SnmpEntry {
     listen: Checked<List<SocketAddr>>,
     sources: List<Prefix>,
     requests_per_second: Checked<u32>,
+    allow_v1: Checked<bool>,
     access: AccessEntries,
     communities: Entries<CommunityEntry>,
     receivers: Entries<ReceiverEntry>,
@@ -82,6 +83,7 @@ impl SnmpEntry {
                 listen: Ok(none()),
                 sources: List { good: Vec::new(), complete: Ok(()) },
                 requests_per_second: Ok(DEFAULT_REQUESTS_PER_SECOND),
+                allow_v1: Ok(false),
                 access: AccessEntries::none(),
                 communities: Entries { all: Vec::new(), complete: Ok(()) },
                 receivers: Entries { all: Vec::new(), complete: Ok(()) },
@@ -97,6 +99,7 @@ impl SnmpEntry {
                 DEFAULT_REQUESTS_PER_SECOND,
                 integer(1..=MAX_REQUESTS_PER_SECOND, ""),
             ),
+            allow_v1: table.defaulted("allow_v1", false, boolean),
             access: AccessEntries::read(&mut table),
             communities: Entries::read(&mut table, "community", MAX_COMMUNITIES, CommunityEntry::read),
             receivers: Entries::read(&mut table, "receiver", MAX_RECEIVERS, ReceiverEntry::read),
@@ -184,7 +187,8 @@ pub(super) fn build(entry: &SnmpEntry, files: &Files, faults: &Collector) -> Che
         listen.values()
     });
     let views = community_views(&entry.communities.all, faults);
-    let rules = entry.access.build(views.as_deref().unwrap_or_default(), files, faults);
+    let allow_v1 = entry.allow_v1.unwrap_or_default();
+    let rules = entry.access.build(views.as_deref().unwrap_or_default(), allow_v1, files, faults);
     let build_one = |community| build_community(community, rules.as_ref().ok(), files, faults);
     let communities = entry.communities.all.iter().map(build_one).collect();
     let communities = one_of_each(entry, communities, faults);
@@ -201,6 +205,7 @@ pub(super) fn build(entry: &SnmpEntry, files: &Files, faults: &Collector) -> Che
         listen: listen?,
         sources: entry.sources.clone().values()?,
         requests_per_second: entry.requests_per_second?,
+        allow_v1: entry.allow_v1?,
         engine_id,
         users,
         access: control,

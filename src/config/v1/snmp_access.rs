@@ -115,6 +115,7 @@ impl AccessEntries {
     pub(super) fn build(
         &self,
         communities: &[CommunityView],
+        allow_v1: bool,
         files: &Files,
         faults: &Collector,
     ) -> Checked<AccessRules> {
@@ -136,9 +137,11 @@ impl AccessEntries {
         }
         let (views, mut accesses, (users, mut members)) = (views?, accesses?, users?);
         for community in communities {
-            let name = community.name.clone();
-            accesses.push(access(&name, SecurityModel::Community, Level::NoAuthNoPriv, &community.view.value, false));
-            members.push(Member { model: SecurityModel::Community, group: name.clone(), name });
+            for model in [SecurityModel::Community].into_iter().chain(allow_v1.then_some(SecurityModel::CommunityV1)) {
+                let (name, group) = (community.name.clone(), community.name.clone());
+                accesses.push(access(&group, model, Level::NoAuthNoPriv, &community.view.value, false));
+                members.push(Member { model, name, group });
+            }
         }
         let used = |group: &str| members.iter().any(|member| member.group == group);
         for (group, writes) in GROUPS {

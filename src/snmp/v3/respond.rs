@@ -93,7 +93,7 @@ impl<'a> Responder<'a> {
             return Ok(Answered::Now);
         }
         let principal = Principal { read: read.unwrap_or(&NOTHING), write: write.unwrap_or(&NOTHING) };
-        let question = Question { request, request_id, echo: asked.bindings, principal };
+        let question = Question { request, request_id, version_1: false, echo: asked.bindings, principal };
         self.worker.work(&question, &around, self.picture, reply)
     }
 

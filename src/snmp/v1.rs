@@ -1,0 +1,47 @@
+//! Version 1 (RFC 1157), for managers that speak nothing else: off unless enabled.
+//!
+//! It knows only what differs from version 2c; RFC 3584 §4 says how. Version 1 has no 64-bit counters and no GETBULK, one
+//! error for everything that is missing, and repeats the request's own variable bindings with every error.
+
+use super::ber::{self, Scan, ScanError, VERSION_1, bindings, tag};
+use super::pdu::ErrorStatus;
+use super::value::Value;
+
+/// Scans a datagram of version 1.
+///
+/// # Errors
+/// [`ScanError`], as for version 2c, and for what version 1 does not have.
+pub(super) fn scan(datagram: &[u8]) -> Result<Scan<'_>, ScanError> {
+    let scan = ber::scan_community(datagram, VERSION_1)?;
+    if !matches!(scan.pdu, tag::GET..=tag::SET) {
+        return Err(ScanError::Malformed("no PDU of version 1"));
+    }
+    if bindings(scan.bindings).any(|(_, kind, _)| !has_type(kind)) {
+        return Err(ScanError::Malformed("a value of a type that version 1 does not have"));
+    }
+    Ok(scan)
+}
+
+const fn has_type(kind: u8) -> bool {
+    !matches!(kind, tag::COUNTER64 | tag::NO_SUCH_OBJECT..=tag::END_OF_MIB_VIEW)
+}
+
+/// Can a response carry it? RFC 3584 §4.2.2.1: what can not be is as good as missing.
+pub(super) const fn has_value(value: &Value<'_>) -> bool {
+    !matches!(value, Value::Counter64(_) | Value::NoSuchObject | Value::NoSuchInstance | Value::EndOfMibView)
+}
+
+/// The error-status that version 1 has for it: RFC 3584 §4.4.
+pub(super) const fn error_status(status: ErrorStatus) -> ErrorStatus {
+    match status {
+        ErrorStatus::NoError | ErrorStatus::TooBig | ErrorStatus::NoSuchName => status,
+        ErrorStatus::WrongType | ErrorStatus::WrongValue | ErrorStatus::InconsistentValue | ErrorStatus::BadValue => {
+            ErrorStatus::BadValue
+        }
+        ErrorStatus::NoAccess
+        | ErrorStatus::NotWritable
+        | ErrorStatus::NoCreation
+        | ErrorStatus::AuthorizationError => ErrorStatus::NoSuchName,
+        ErrorStatus::CommitFailed | ErrorStatus::UndoFailed | ErrorStatus::GenErr => ErrorStatus::GenErr,
+    }
+}
