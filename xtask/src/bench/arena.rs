@@ -2,18 +2,22 @@
 //! all. It does things and watches; what follows from it is the scenarios'.
 
 use super::Kit;
+use super::lanes::{Turn, Turns};
 use super::subject::{HOME, SERVICE_NETWORK, Setup, Subject, boxes};
 use crate::interrupt::{pause, wait_for};
-use crate::lab::{Firmware, Machine, Network, Prober, directory};
+use crate::lab::{CONTROL, Firmware, LAN, Machine, Network, Prober, directory};
 use anyhow::{Context, Result};
 use rand::Rng;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Before an event a group rests for so long at least …
+/// No group rests for less.
 const SHORTEST_REST: Duration = Duration::from_millis(400);
-/// … and for no longer than this.
-const LONGEST_REST: Duration = Duration::from_secs(6);
+/// What need not be noticed by silence is not waited for longer than this, however long the beat.
+const LONGEST_BRIEF_REST: Duration = Duration::from_secs(4);
+/// What a box that was turned on makes the machine do at first, and what the kernel clears away of its earlier life.
+const STARTING: Duration = Duration::from_millis(150);
 /// Between two probes.
 pub const PROBE_EVERY: Duration = Duration::from_millis(1);
 /// An answer that is older is none.
@@ -31,7 +35,23 @@ pub struct Arena {
     subject: Subject,
     setup: Setup,
     addresses: Vec<IpAddr>,
+    /// When the first box was turned on last.
+    born: Instant,
     _directory: tempfile::TempDir,
+    turns: Arc<Turns>,
+    /// Until everything above is gone.
+    last_turn: Option<Turn>,
+}
+
+/// How long a group rests before something happens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Until the first box has lived for sixty beats. For whatever depends on how soon silence is noticed: boxes fail after
+    /// days, not in the first seconds, and raisd trusts what it measured of a box after 48 messages of one life.
+    Acquainted,
+    /// For twelve beats, so that whatever the last event set off has ended. For what is told rather than noticed: a lost
+    /// carrier, a clean stop, a killed daemon, a return; the detector's figures play no part in it.
+    Brief,
 }
 
 /// Whether the client probes.
@@ -47,6 +67,7 @@ impl Arena {
     /// Turns three boxes on and waits until the first has every address.
     pub fn start(kit: &Kit, subject: Subject, setup: Setup, client: Client) -> Result<Self> {
         let directory = directory()?;
+        let turn = Turns::take(&kit.turns);
         let network = Network::create()?;
         network.client.ip(&format!("route add {SERVICE_NETWORK} dev lan\n"))?;
         let addresses = setup.service_addresses();
@@ -65,10 +86,24 @@ impl Arena {
             }
             Client::Silent => None,
         };
-        let mut arena = Self { prober, machines, network, firmware, subject, setup, addresses, _directory: directory };
+        let mut arena = Self {
+            prober,
+            machines,
+            network,
+            firmware,
+            subject,
+            setup,
+            addresses,
+            born: Instant::now(),
+            _directory: directory,
+            turns: Arc::clone(&kit.turns),
+            last_turn: None,
+        };
         for index in 0..arena.machines.len() {
-            arena.power_on(index)?;
+            arena.power_on(&turn, index)?;
         }
+        pause(STARTING)?;
+        drop(turn);
         arena.wait_home()?;
         Ok(arena)
     }
@@ -76,11 +111,6 @@ impl Arena {
     /// The service addresses.
     pub fn addresses(&self) -> &[IpAddr] {
         &self.addresses
-    }
-
-    /// A box.
-    pub fn machine(&self, index: usize) -> &Machine {
-        &self.machines[index]
     }
 
     /// All boxes.
@@ -93,20 +123,35 @@ impl Arena {
         &self.network
     }
 
-    /// Turns a box on.
-    pub fn power_on(&mut self, index: usize) -> Result<Instant> {
+    /// Waits until nothing happens in any other lane, and keeps it so.
+    pub fn turn(&self) -> Turn {
+        Turns::take(&self.turns)
+    }
+
+    /// Turns a box on. Gives the instant before.
+    pub fn power_on(&mut self, _: &Turn, index: usize) -> Result<Instant> {
         let before = Instant::now();
         self.machines[index].power_on(&self.network, &self.firmware)?;
+        if index == HOME {
+            self.born = before;
+        }
         Ok(before)
     }
 
+    /// Turns the first box on again when nothing is measured.
+    pub fn bring_home(&mut self) -> Result<()> {
+        let turn = self.turn();
+        self.power_on(&turn, HOME)?;
+        pause(STARTING)
+    }
+
     /// Cuts a box's power. Gives the instant before.
-    pub fn power_cut(&mut self, index: usize) -> Result<Instant> {
+    pub fn power_cut(&mut self, _: &Turn, index: usize) -> Result<Instant> {
         self.machines[index].power_cut(&self.network)
     }
 
     /// Stops a box cleanly. Gives the instant before.
-    pub fn stop(&mut self, index: usize) -> Result<Instant> {
+    pub fn stop(&mut self, _: &Turn, index: usize) -> Result<Instant> {
         self.machines[index].stop(&self.network)
     }
 
@@ -115,11 +160,25 @@ impl Arena {
         self.machines[index].kill_daemon()
     }
 
+    /// Pulls the cable of a box's service NIC, or plugs it in. Gives the instant before.
+    pub fn plug(&self, _: &Turn, index: usize, plugged: bool) -> Result<Instant> {
+        let before = Instant::now();
+        self.network.plug(self.machines[index].plan(), LAN, plugged)?;
+        Ok(before)
+    }
+
+    /// Cuts a box off with no sign of it at any NIC, or lets it back. Gives the instant before.
+    pub fn isolate(&self, _: &Turn, index: usize, isolated: bool) -> Result<Instant> {
+        let before = Instant::now();
+        self.network.isolate(self.machines[index].plan(), isolated)?;
+        Ok(before)
+    }
+
     /// Loses this share of the protocol's packets at every box, on every network, from now on.
     pub fn lose(&self, per_cent: u8) -> Result<()> {
         for machine in &self.machines {
             let mut rules = String::from("table netdev loss {\n");
-            for nic in [crate::lab::LAN, crate::lab::CONTROL] {
+            for nic in [LAN, CONTROL] {
                 rules.push_str(&format!(
                     "  chain {nic} {{\n    type filter hook ingress device \"{nic}\" priority 0; policy accept;\n    {} \
                      numgen random mod 100 < {per_cent} counter drop\n  }}\n",
@@ -167,15 +226,16 @@ impl Arena {
         })
     }
 
-    /// Waits until everything is at home and has been for a while, and then some: an event falls into any phase of the
-    /// beat. The while is sixty beats, because boxes fail after days and not in the first seconds, while they still
-    /// measure each other; where the beat is so long that it would take minutes, four of them.
-    pub fn settle(&mut self) -> Result<()> {
+    /// Waits until everything is at home and the group has rested, and then some: an event falls into any phase of the beat.
+    pub fn settle(&mut self, rest: Rest) -> Result<()> {
         self.wait_home()?;
-        let long = self.setup.beat * 60;
-        let settled = if long <= LONGEST_REST { long } else { self.setup.beat * 4 }.max(SHORTEST_REST);
-        let phase = self.setup.beat.max(Duration::from_millis(20)).mul_f64(rand::thread_rng().gen_range(0.0..1.0));
-        pause(settled + phase)
+        let (beat, now) = (self.setup.beat, Instant::now());
+        let rested = match rest {
+            Rest::Acquainted => (self.born + beat * 60).max(now + (beat * 60).min(Duration::from_secs(1))),
+            Rest::Brief => now + (beat * 12).min(LONGEST_BRIEF_REST),
+        };
+        let phase = beat.max(Duration::from_millis(20)).mul_f64(rand::thread_rng().gen_range(0.0..1.0));
+        pause(rested.max(now + SHORTEST_REST).duration_since(now) + phase)
     }
 
     /// How many service addresses the box's kernel has.
@@ -212,6 +272,13 @@ impl Arena {
     /// The longest silence of the probed address since, in milliseconds.
     pub fn silence_ms(&self, since: Instant) -> Result<f64> {
         Ok(self.prober()?.seen(self.probed()?, since)?.silence.as_secs_f64() * 1e3)
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // What is cleared away makes the kernel work as well.
+        self.last_turn = Some(self.turn());
     }
 }
 

@@ -4,12 +4,12 @@
 //! between two answers that touches the time from the event to well after the takeover, the tail included.
 
 use super::Kit;
-use super::arena::{Arena, Client};
+use super::arena::{Arena, Client, Rest};
 use super::figures::Outcome;
+use super::lanes::Turn;
 use super::progress::Progress;
 use super::subject::{HOME, Setup, Subject};
-use crate::interrupt::{self, pause};
-use crate::lab::LAN;
+use crate::interrupt::pause;
 use anyhow::Result;
 use rand::Rng;
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ const TAKEOVER: Duration = Duration::from_secs(5);
 const WATCH_HEALED: Duration = Duration::from_secs(7);
 /// Two holders that last longer than this last for ever.
 const FOR_EVER: Duration = Duration::from_secs(10);
+/// Between two looks at who holds an address: the resolution of how long two do.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The rounds of one scenario: `event` does it, and gives the instant before.
 fn silences(
@@ -27,19 +29,22 @@ fn silences(
     subject: Subject,
     progress: &mut Progress,
     setup: Setup,
-    mut event: impl FnMut(&mut Arena) -> Result<Instant>,
+    rest: Rest,
+    mut event: impl FnMut(&mut Arena, &Turn) -> Result<Instant>,
     mut undo: impl FnMut(&mut Arena) -> Result<()>,
 ) -> Result<Outcome> {
     let mut arena = Arena::start(kit, subject, setup, Client::Probes)?;
     let mut silences = Vec::new();
     let mut notes = Vec::new();
     for round in 1..=kit.rounds {
-        arena.settle()?;
-        let since = event(&mut arena)?;
+        arena.settle(rest)?;
+        let turn = arena.turn();
+        let since = event(&mut arena, &turn)?;
         if !arena.wait_taken_over(setup.dead_after() + setup.beat + TAKEOVER)? {
             notes.push(format!("round {round}: nobody took over"));
         }
         let silence = arena.silence_ms(since)?;
+        drop(turn);
         silences.push(silence);
         progress.at(round, kit.rounds, &format!("{silence:.0} ms"));
         undo(&mut arena)?;
@@ -49,25 +54,23 @@ fn silences(
 
 /// Its power is cut.
 pub fn dead_box(kit: &Kit, subject: Subject, progress: &mut Progress, setup: Setup) -> Result<Outcome> {
-    let event = |arena: &mut Arena| arena.power_cut(HOME);
-    silences(kit, subject, progress, setup, event, |arena| arena.power_on(HOME).map(drop))
+    let event = |arena: &mut Arena, turn: &Turn| arena.power_cut(turn, HOME);
+    silences(kit, subject, progress, setup, Rest::Acquainted, event, Arena::bring_home)
 }
 
 /// It is stopped cleanly.
 pub fn clean_stop(kit: &Kit, subject: Subject, progress: &mut Progress, setup: Setup) -> Result<Outcome> {
-    let event = |arena: &mut Arena| arena.stop(HOME);
-    silences(kit, subject, progress, setup, event, |arena| arena.power_on(HOME).map(drop))
+    let event = |arena: &mut Arena, turn: &Turn| arena.stop(turn, HOME);
+    silences(kit, subject, progress, setup, Rest::Brief, event, Arena::bring_home)
 }
 
 /// The cable of its service NIC is pulled.
 pub fn carrier_loss(kit: &Kit, subject: Subject, progress: &mut Progress, setup: Setup) -> Result<Outcome> {
-    let plug = |arena: &Arena, plugged| arena.network().plug(arena.machine(HOME).plan(), LAN, plugged);
-    let event = |arena: &mut Arena| {
-        let before = Instant::now();
-        plug(arena, false)?;
-        Ok(before)
-    };
-    silences(kit, subject, progress, setup, event, |arena| plug(arena, true))
+    let event = |arena: &mut Arena, turn: &Turn| arena.plug(turn, HOME, false);
+    silences(kit, subject, progress, setup, Rest::Brief, event, |arena| {
+        let turn = arena.turn();
+        arena.plug(&turn, HOME, true).map(drop)
+    })
 }
 
 /// It comes back, and its address goes home: probes lost from before it was turned on to well after.
@@ -76,17 +79,21 @@ pub fn failback(kit: &Kit, subject: Subject, progress: &mut Progress, setup: Set
     let mut lost = Vec::new();
     let mut notes = Vec::new();
     for round in 1..=kit.rounds {
-        arena.settle()?;
-        arena.power_cut(HOME)?;
+        arena.settle(Rest::Brief)?;
+        let turn = arena.turn();
+        arena.power_cut(&turn, HOME)?;
+        drop(turn);
         if !arena.wait_taken_over(setup.dead_after() + TAKEOVER)? {
             notes.push(format!("round {round}: nobody took over"));
         }
         random_pause(setup.beat * 5)?;
-        let since = arena.power_on(HOME)?;
+        let turn = arena.turn();
+        let since = arena.power_on(&turn, HOME)?;
         arena.wait_home()?;
         let until = Instant::now() + Duration::from_millis(500);
         // A moment longer than is counted: answers take their time.
         pause(Duration::from_millis(700))?;
+        drop(turn);
         let probes = arena.prober()?.probes(arena.probed()?, since, until)?;
         lost.push(probes.lost as f64);
         progress.at(round, kit.rounds, &format!("{} of {} probes lost", probes.lost, probes.sent));
@@ -102,14 +109,14 @@ pub fn healed_partition(kit: &Kit, subject: Subject, progress: &mut Progress, se
     let mut silences = Vec::new();
     let mut notes = Vec::new();
     for round in 1..=rounds {
-        arena.settle()?;
-        arena.network().isolate(arena.machine(HOME).plan(), true)?;
+        arena.settle(Rest::Brief)?;
+        arena.isolate(&arena.turn(), HOME, true)?;
         if !arena.wait_taken_over(setup.dead_after() + TAKEOVER)? {
             notes.push(format!("round {round}: nobody took over"));
         }
         random_pause(Duration::from_secs(1))?;
-        let since = Instant::now();
-        arena.network().isolate(arena.machine(HOME).plan(), false)?;
+        // No longer than the event itself: it is about seconds.
+        let since = arena.isolate(&arena.turn(), HOME, false)?;
         pause(WATCH_HEALED)?;
         let silence = arena.silence_ms(since)?;
         silences.push(silence);
@@ -123,11 +130,14 @@ pub fn daemon_killed(kit: &Kit, subject: Subject, progress: &mut Progress, setup
     let mut arena = Arena::start(kit, subject, setup, Client::Probes)?;
     let (mut both, mut silences, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=kit.rounds {
-        arena.settle()?;
+        arena.settle(Rest::Brief)?;
+        let mut turn = Some(arena.turn());
         let since = arena.kill_daemon(HOME)?;
         let (mut begun, mut ended) = (None, None);
         while ended.is_none() && since.elapsed() < setup.dead_after() + FOR_EVER {
-            interrupt::check()?;
+            pause(LOOK_EVERY)?;
+            // Who holds on for longer than a lease does so for seconds: nobody need be quiet for that.
+            turn = turn.filter(|_| since.elapsed() < setup.dead_after() + setup.lease());
             let others = (0..arena.machines().len()).filter(|index| *index != HOME);
             let elsewhere = others.map(|index| arena.held(index)).sum::<Result<usize>>()? > 0;
             let here = arena.held(HOME)? > 0;
@@ -149,8 +159,10 @@ pub fn daemon_killed(kit: &Kit, subject: Subject, progress: &mut Progress, setup
         both.push(held_by_two);
         silences.push(arena.silence_ms(since)?);
         progress.at(round, kit.rounds, &format!("{held_by_two:.0} ms"));
-        arena.power_cut(HOME)?;
-        arena.power_on(HOME)?;
+        let turn = turn.unwrap_or_else(|| arena.turn());
+        arena.power_cut(&turn, HOME)?;
+        drop(turn);
+        arena.bring_home()?;
     }
     Ok(Outcome { lines: vec![both, silences], notes, error: None })
 }

@@ -1,5 +1,6 @@
 //! The figures: samples, what is shown of them, what they must reach, and whether they do. Pure arithmetic.
 
+use super::Conduct;
 use super::machine::Surroundings;
 use super::scenarios::Scenario;
 use super::subject::Subject;
@@ -202,7 +203,7 @@ impl Figures {
     }
 
     /// Everything, every single sample too. What never ended is null.
-    pub fn to_json(&self, surroundings: &Surroundings, calm: &str, rounds: u32) -> Value {
+    pub fn to_json(&self, surroundings: &Surroundings, calm: &str, conduct: Conduct) -> Value {
         let lines = self.rows().into_iter().map(|row| {
             json!({
                 "scenario": row.scenario.name,
@@ -227,7 +228,8 @@ impl Figures {
         json!({
             "machine": surroundings.facts(),
             "load": calm,
-            "rounds": rounds,
+            "rounds": conduct.rounds,
+            "lanes": conduct.lanes,
             "lines": lines.collect::<Vec<_>>(),
             "measured": samples.collect::<Vec<_>>(),
         })

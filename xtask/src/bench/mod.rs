@@ -1,13 +1,14 @@
 //! `cargo xtask bench failover`: what a client loses when a box does, beside Debian's keepalived in the same hour, on the
 //! same machine and in the same topology. `protocol.md` §10 says how an outage is measured honestly.
 //!
-//! A *scenario* does one kind of thing to a group a number of times and gives one *line* of the table or more. It is run
-//! first by keepalived, then by ours. What a line must reach is written beside it, from the issue, and never changed by
-//! what was measured.
+//! A *scenario* does one kind of thing to a group a number of times and gives one *line* of the table or more. keepalived
+//! and ours do it side by side where both bear it (`lanes`), and one after the other else. What a line must reach is
+//! written beside it, from the issue, and never changed by what was measured.
 
 mod arena;
 mod events;
 mod figures;
+mod lanes;
 mod machine;
 mod noise;
 mod page;
@@ -22,13 +23,15 @@ mod thousand;
 
 use crate::lab::{self, Signing, remove_stale};
 use crate::prerequisites::{self, Tool};
-use crate::report::{self, strong};
+use crate::report;
 use crate::{cargo, interrupt};
 use anyhow::{Context, Result, bail, ensure};
 use figures::{Figures, Outcome};
-use progress::Progress;
+use lanes::{Job, Turns};
+use progress::{Display, Progress};
 use scenarios::{SCENARIOS, Scenario};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 use subject::Subject;
 
@@ -65,6 +68,12 @@ struct Failover {
     /// Leave the other out: only `ours`, or only `keepalived`.
     #[arg(long, value_enum, value_name = "WHO")]
     who: Option<Subject>,
+    /// How many scenarios are measured at a time, of those that bear company; 1: one after the other.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
+    lanes: u32,
+    /// The raisd and raisctl in this directory, instead of building what is released: to try the benchmark itself.
+    #[arg(long, value_name = "DIR", conflicts_with = "write")]
+    programs: Option<PathBuf>,
     /// Name the scenarios, and what each must reach.
     #[arg(long)]
     list: bool,
@@ -76,6 +85,15 @@ struct Failover {
     write: bool,
 }
 
+/// How it was measured, as far as one may choose.
+#[derive(Clone, Copy, Debug)]
+pub struct Conduct {
+    /// Of each event.
+    rounds: u32,
+    /// How many scenarios at a time.
+    lanes: u32,
+}
+
 /// What every scenario is given.
 #[derive(Debug)]
 pub struct Kit {
@@ -84,6 +102,7 @@ pub struct Kit {
     keepalived: PathBuf,
     signing: Signing,
     rounds: u32,
+    turns: Arc<Turns>,
 }
 
 /// Runs it.
@@ -105,40 +124,43 @@ pub fn run(args: &Args) -> Result<()> {
     lab::go_first();
     // Keys of this run alone.
     let keys = lab::directory()?;
-    let kit = build(args.rounds, keys.path())?;
+    let kit = kit(args, keys.path())?;
     let surroundings = machine::Surroundings::now(&kit.keepalived)?;
     println!("\n{}\n", surroundings.in_lines());
 
     let start = Instant::now();
+    let jobs: Vec<Job> = chosen
+        .into_iter()
+        .flat_map(|scenario| [Subject::Keepalived, Subject::Ours].map(|subject| Job { scenario, subject }))
+        .filter(|job| args.who.is_none_or(|who| who == job.subject))
+        .collect();
+    let display = Display::new(jobs.len());
+    let outcomes = lanes::run(&jobs, args.lanes as usize, &display, |job, progress| measure(&kit, job, progress))?;
     let mut figures = Figures::default();
-    for (number, scenario) in chosen.iter().enumerate() {
-        println!("{}", strong(&format!("[{}/{}] {}: {}", number + 1, chosen.len(), scenario.name, scenario.about)));
-        for subject in [Subject::Keepalived, Subject::Ours] {
-            if args.who.is_none_or(|who| who == subject) {
-                figures.add(scenario, subject, measure(&kit, scenario, subject)?);
-            }
-        }
+    for (job, outcome) in jobs.iter().zip(outcomes) {
+        figures.add(job.scenario, job.subject, outcome);
     }
+    let conduct = Conduct { rounds: args.rounds, lanes: args.lanes };
     let calm = surroundings.since()?;
     println!("\n{}\n{}", table::text(&figures), calm);
     println!("{} in {}", figures.summary(), report::duration(start.elapsed()));
     if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&figures.to_json(&surroundings, &calm, args.rounds))?;
+        let text = serde_json::to_string_pretty(&figures.to_json(&surroundings, &calm, conduct))?;
         std::fs::write(path, text + "\n").with_context(|| format!("can not write {}", path.display()))?;
     }
     if args.write {
         let path = cargo::repository().join(PAGE);
         std::fs::create_dir_all(path.parent().context("no directory")?)?;
-        std::fs::write(&path, page::text(&figures, &surroundings, &calm, args.rounds))?;
+        std::fs::write(&path, page::text(&figures, &surroundings, &calm, conduct))?;
         println!("written to {PAGE}");
     }
     Ok(())
 }
 
 /// One subject's part of a scenario. That it can not be done is a result too; that we were interrupted is none.
-fn measure(kit: &Kit, scenario: &Scenario, subject: Subject) -> Result<Outcome> {
-    let mut progress = Progress::begin(&format!("    {:<12}", subject.name()));
-    let outcome = match (scenario.run)(kit, subject, &mut progress) {
+fn measure(kit: &Kit, job: &Job, progress: &mut Progress) -> Result<Outcome> {
+    let scenario = job.scenario;
+    let outcome = match (scenario.run)(kit, job.subject, progress) {
         Ok(outcome) => outcome,
         Err(error) => {
             interrupt::check()?;
@@ -168,10 +190,14 @@ fn choose(only: &[String]) -> Result<Vec<&'static Scenario>> {
     Ok(SCENARIOS.iter().filter(wanted).collect())
 }
 
-/// Builds what is measured, as it is released.
-fn build(rounds: u32, keys: &std::path::Path) -> Result<Kit> {
-    let built = cargo::build(&["--release", "--package", "rais"], &["raisd", "raisctl"])?;
+/// What is measured: built as it is released, unless it is somewhere already.
+fn kit(args: &Failover, keys: &Path) -> Result<Kit> {
+    let built = match &args.programs {
+        Some(directory) => ["raisd", "raisctl"].map(|program| directory.join(program)).to_vec(),
+        None => cargo::build(&["--release", "--package", "rais"], &["raisd", "raisctl"])?,
+    };
     let [raisd, raisctl] = <[_; 2]>::try_from(built).ok().context("two programs")?;
     let keepalived = prerequisites::find(Tool::KEEPALIVED.program).context("no keepalived")?;
-    Ok(Kit { raisd, raisctl, keepalived, signing: Signing::create(keys)?, rounds })
+    let signing = Signing::create(keys)?;
+    Ok(Kit { raisd, raisctl, keepalived, signing, rounds: args.rounds, turns: Arc::default() })
 }

@@ -2,7 +2,7 @@
 //! on one that loses packets of the protocol.
 
 use super::Kit;
-use super::arena::{Arena, Client};
+use super::arena::{Arena, Client, Rest};
 use super::figures::Outcome;
 use super::progress::Progress;
 use super::subject::{HOME, Setup, Subject};
@@ -22,7 +22,7 @@ const ANSWER: Duration = Duration::from_millis(100);
 /// The longest silence in each second with no event, and the probes lost.
 pub fn quiet(kit: &Kit, subject: Subject, progress: &mut Progress) -> Result<Outcome> {
     let mut arena = Arena::start(kit, subject, Setup::new(100, 1), Client::Probes)?;
-    arena.settle()?;
+    arena.settle(Rest::Brief)?;
     let (mut silences, mut lost) = (Vec::new(), Vec::new());
     for round in 1..=kit.rounds {
         let since = Instant::now();
@@ -43,7 +43,7 @@ pub fn lossy(kit: &Kit, subject: Subject, progress: &mut Progress, loss_per_cent
     let rounds = kit.rounds.div_ceil(ROUNDS_A_MINUTE);
     let (mut lost, mut takeovers, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds {
-        arena.settle()?;
+        arena.settle(Rest::Acquainted)?;
         arena.lose(loss_per_cent)?;
         let since = Instant::now();
         for second in 1..=LOSSY.as_secs() {

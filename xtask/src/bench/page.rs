@@ -1,5 +1,6 @@
 //! The page that is kept: the table in Markdown, where and when, and how it was measured.
 
+use super::Conduct;
 use super::figures::{Figures, Shown, Verdict};
 use super::machine::Surroundings;
 use super::table::{cell, ratio, target, verdict, what};
@@ -12,6 +13,12 @@ logging, all else as it comes; ours is built `--release`, all else as it comes: 
 - The client sends an ICMP echo each millisecond and goes by its own kernel's neighbour cache; the MAC address of a reply
   names the box that gave it. A silence is the longest time between two replies that touches the time from the event to
   well after the takeover, the tail included.
+- Small scenarios are measured side by side, in so many lanes: their groups hardly use the processor. What happens in one
+  happens while all others rest: they take turns to make the kernel work. \"No event\" is what is left of each other's
+  noise: it was measured with the lanes full. The lossy ones are measured beside nothing but the peer's, and those of 1,000
+  addresses and of the processor alone.
+- A box whose death is to be noticed has lived for sixty beats: boxes fail after days, and a detector that goes by what it
+  measured trusts that after 48 messages. Before all else a group rests for twelve beats, or four seconds if that is less.
 - Every event falls into a random phase of the beat. A power cut takes both switch ports down and kills every process of
   the box. A partition takes the ports out of the bridges, with the carrier left up. Loss is an nftables ingress hook at
   every box and on every network, for the protocol's own packets alone.
@@ -27,13 +34,14 @@ logging, all else as it comes; ours is built `--release`, all else as it comes: 
 ";
 
 /// The page.
-pub fn text(figures: &Figures, surroundings: &Surroundings, calm: &str, rounds: u32) -> String {
+pub fn text(figures: &Figures, surroundings: &Surroundings, calm: &str, conduct: Conduct) -> String {
     let mut text = String::from(
         "# Failover, measured\n\nWritten by `cargo xtask bench failover --write`; every figure of both is from the same \
          run.\n\n| | |\n| --- | --- |\n",
     );
     text.push_str(&surroundings.in_rows());
-    text.push_str(&format!("\n| rounds | {rounds} of each event |\n| other work | {calm} |\n"));
+    let Conduct { rounds, lanes } = conduct;
+    text.push_str(&format!("\n| rounds | {rounds} of each event |\n| lanes | {lanes} |\n| other work | {calm} |\n"));
     text.push_str("\nMedian / worst, where there are two.\n\n");
     text.push_str("| measured | keepalived | ours | ratio | target | |\n| --- | --- | --- | --- | --- | --- |\n");
     for row in figures.rows() {

@@ -3,6 +3,7 @@
 use super::figures::Shown::{Above, Mean, MedianWorst};
 use super::figures::Target::{self, AtMost, Ratio};
 use super::figures::{Line, Outcome, Shown};
+use super::lanes::Company::{self, Any, Nobody, Peer};
 use super::progress::Progress;
 use super::subject::{Setup, Subject};
 use super::{Kit, events, noise, standing, thousand};
@@ -15,6 +16,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// In words.
     pub about: &'static str,
+    /// Beside what it may be measured.
+    pub company: Company,
     /// What it gives.
     pub lines: &'static [Line],
     /// Does it.
@@ -29,6 +32,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "noise",
         about: "nothing happens, 100 ms beat",
+        company: Any,
         lines: &[
             line("no event: longest silence", "ms", MedianWorst, Target::None),
             line("no event: probes lost", "%", Mean, Target::None),
@@ -38,54 +42,63 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "dead-box-100",
         about: "power cut, 100 ms beat",
+        company: Any,
         lines: &[line("dead box, 100 ms beat", "ms", MedianWorst, Ratio(0.5))],
         run: |kit, who, progress| events::dead_box(kit, who, progress, Setup::new(100, 1)),
     },
     Scenario {
         name: "dead-box-10",
         about: "power cut, 10 ms beat",
+        company: Any,
         lines: &[line("dead box, 10 ms beat", "ms", MedianWorst, Ratio(0.7))],
         run: |kit, who, progress| events::dead_box(kit, who, progress, Setup::new(10, 1)),
     },
     Scenario {
         name: "carrier-100",
         about: "the service NIC loses its carrier, a control network is left, 100 ms beat",
+        company: Any,
         lines: &[line("carrier loss, 100 ms beat", "ms", MedianWorst, AtMost(20.0))],
         run: |kit, who, progress| events::carrier_loss(kit, who, progress, Setup::new(100, 1).control_network()),
     },
     Scenario {
         name: "carrier-1000",
         about: "the service NIC loses its carrier, a control network is left, 1 s beat",
+        company: Any,
         lines: &[line("carrier loss, 1 s beat", "ms", MedianWorst, AtMost(20.0))],
         run: |kit, who, progress| events::carrier_loss(kit, who, progress, Setup::new(1000, 1).control_network()),
     },
     Scenario {
         name: "clean-stop-100",
         about: "SIGTERM, 100 ms beat",
+        company: Any,
         lines: &[line("clean stop, 100 ms beat", "ms", MedianWorst, AtMost(5.0))],
         run: |kit, who, progress| events::clean_stop(kit, who, progress, Setup::new(100, 1)),
     },
     Scenario {
         name: "clean-stop-1000",
         about: "SIGTERM, 1 s beat",
+        company: Any,
         lines: &[line("clean stop, 1 s beat", "ms", MedianWorst, AtMost(5.0))],
         run: |kit, who, progress| events::clean_stop(kit, who, progress, Setup::new(1000, 1)),
     },
     Scenario {
         name: "failback",
         about: "the preferred box is turned on again, 100 ms beat",
+        company: Any,
         lines: &[line("failback: probes lost", "", MedianWorst, AtMost(0.0))],
         run: |kit, who, progress| events::failback(kit, who, progress, Setup::new(100, 1)),
     },
     Scenario {
         name: "heal",
         about: "a silent partition of the preferred box heals, 100 ms beat",
+        company: Any,
         lines: &[line("healed: silent over 1.5 s", "ms", Above(BLACK_HOLE_MS), AtMost(0.0))],
         run: |kit, who, progress| events::healed_partition(kit, who, progress, Setup::new(100, 1)),
     },
     Scenario {
         name: "kill",
         about: "SIGKILL to the daemon alone, 100 ms beat",
+        company: Any,
         lines: &[
             // The lease that is configured.
             line("kill -9: two boxes hold", "ms", MedianWorst, AtMost(3000.0)),
@@ -96,6 +109,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "loss-10",
         about: "10 % of the protocol's packets are lost for a minute, 10 ms beat",
+        company: Peer,
         lines: &[
             line("10 % loss: probes lost", "%", Mean, Target::None),
             line("10 % loss: takeovers", "/min", Mean, AtMost(0.0)),
@@ -105,6 +119,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "loss-30",
         about: "30 % of the protocol's packets are lost for a minute, 10 ms beat",
+        company: Peer,
         lines: &[
             line("30 % loss: probes lost", "%", Mean, Target::None),
             line("30 % loss: takeovers", "/min", Mean, AtMost(1.0)),
@@ -114,6 +129,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "thousand-dead",
         about: "power cut of a box with 1,000 addresses, 100 ms beat",
+        company: Nobody,
         lines: &[
             line("1,000 dead: all back", "ms", MedianWorst, Ratio(0.5)),
             line("1,000 dead: spread probed", "ms", MedianWorst, Target::None),
@@ -125,30 +141,35 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "thousand-failback",
         about: "1,000 addresses go home, 10 ms beat",
+        company: Nobody,
         lines: &[line("1,000 failback: ended dark", "", Above(0.0), AtMost(0.0))],
         run: thousand::failback,
     },
     Scenario {
         name: "wire-1",
         about: "what a box sends at rest: 1 address, 100 ms beat",
+        company: Peer,
         lines: WIRE,
         run: |kit, who, progress| standing::wire(kit, who, progress, 1),
     },
     Scenario {
         name: "wire-100",
         about: "what a box sends at rest: 100 addresses that move independently, 100 ms beat",
+        company: Peer,
         lines: WIRE_100,
         run: |kit, who, progress| standing::wire(kit, who, progress, 100),
     },
     Scenario {
         name: "wire-1000",
         about: "what a box sends at rest: 1,000 addresses that move independently, 100 ms beat",
+        company: Peer,
         lines: WIRE_1000,
         run: |kit, who, progress| standing::wire(kit, who, progress, 1000),
     },
     Scenario {
         name: "cpu-100",
         about: "what a box costs at rest: 100 addresses that move independently, 100 ms beat",
+        company: Nobody,
         lines: &[
             line("100 addresses: processor", "%", Mean, AtMost(0.5)),
             line("100 addresses: memory", "MB", Mean, Target::None),
@@ -158,6 +179,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "cpu-1000",
         about: "what a box costs at rest: 1,000 addresses that move independently, 100 ms beat",
+        company: Nobody,
         lines: &[
             line("1,000 addresses: processor", "%", Mean, AtMost(1.0)),
             line("1,000 addresses: memory", "MB", Mean, AtMost(16.0)),

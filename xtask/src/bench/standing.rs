@@ -1,7 +1,7 @@
 //! What a box costs while nothing happens: on the wire, in processor time and in memory. Nobody probes.
 
 use super::Kit;
-use super::arena::{Arena, Client};
+use super::arena::{Arena, Client, Rest};
 use super::figures::Outcome;
 use super::progress::Progress;
 use super::subject::{Setup, Subject};
@@ -24,7 +24,7 @@ const CALM: u32 = 8;
 /// that carries nothing else, and what it sends on the segment is noted.
 pub fn wire(kit: &Kit, subject: Subject, progress: &mut Progress, addresses: u16) -> Result<Outcome> {
     let mut arena = Arena::start(kit, subject, Setup::new(100, addresses).apart(), Client::Silent)?;
-    arena.settle()?;
+    arena.settle(Rest::Brief)?;
     seconds(progress, CALM)?;
     let count = |nic: &str| -> Result<Vec<_>> {
         arena.machines().iter().map(|machine| arena.network().sent(machine.plan(), nic)).collect()
@@ -52,7 +52,7 @@ pub fn wire(kit: &Kit, subject: Subject, progress: &mut Progress, addresses: u16
 /// Processor time and memory of a box's daemon, all its processes together; the box that needs most.
 pub fn cost(kit: &Kit, subject: Subject, progress: &mut Progress, addresses: u16) -> Result<Outcome> {
     let mut arena = Arena::start(kit, subject, Setup::new(100, addresses).apart(), Client::Silent)?;
-    arena.settle()?;
+    arena.settle(Rest::Brief)?;
     seconds(progress, CALM)?;
     let busy = |machine: &Machine| -> Result<Duration> { machine.processes()?.into_iter().map(processor_time).sum() };
     let all = |arena: &Arena| arena.machines().iter().map(busy).collect::<Result<Vec<_>>>();

@@ -2,7 +2,7 @@
 //! stays dark.
 
 use super::Kit;
-use super::arena::{Arena, Client};
+use super::arena::{Arena, Client, Rest};
 use super::figures::Outcome;
 use super::progress::Progress;
 use super::subject::{HOME, Setup, Subject, boxes};
@@ -34,12 +34,14 @@ pub fn dead_box(kit: &Kit, subject: Subject, progress: &mut Progress) -> Result<
     let mut notes = Vec::new();
     for round in 1..=kit.rounds * 2 {
         let probed = round % 2 == 1;
-        arena.settle()?;
+        arena.wait_home()?;
         learn(&crowd, arena.addresses())?;
         crowd.set_pace(if probed { PROBE_EVERY } else { Duration::ZERO });
-        arena.settle()?;
-        let since = arena.power_cut(HOME)?;
+        arena.settle(Rest::Acquainted)?;
+        let turn = arena.turn();
+        let since = arena.power_cut(&turn, HOME)?;
         pause(setup.dead_after() + setup.beat + BACK)?;
+        drop(turn);
         let back = match probed {
             true => crowd.first_answers(arena.addresses(), HOME, since)?,
             false => crowd.first_announcements(arena.addresses(), HOME, since)?,
@@ -59,7 +61,7 @@ pub fn dead_box(kit: &Kit, subject: Subject, progress: &mut Progress) -> Result<
         lines[3].push(dark(&crowd, arena.addresses())? as f64);
         progress.at(round, kit.rounds * 2, &format!("{last:.0} ms, spread {:.1} ms", last - first));
         crowd.set_pace(Duration::ZERO);
-        arena.power_on(HOME)?;
+        arena.bring_home()?;
     }
     Ok(Outcome { lines, notes, error: None })
 }
@@ -79,12 +81,14 @@ pub fn failback(kit: &Kit, subject: Subject, progress: &mut Progress) -> Result<
                 (Crowd::start(&arena.network().client, &boxes(), arena.addresses())?, arena)
             }
         };
-        arena.settle()?;
+        arena.settle(Rest::Brief)?;
         learn(&crowd, arena.addresses())?;
-        arena.power_cut(HOME)?;
+        let turn = arena.turn();
+        arena.power_cut(&turn, HOME)?;
         pause(BACK)?;
-        arena.power_on(HOME)?;
+        arena.power_on(&turn, HOME)?;
         pause(FAILBACK)?;
+        drop(turn);
         let dark_now = dark(&crowd, arena.addresses())?;
         darks.push(dark_now as f64);
         progress.at(round, rounds, &format!("{dark_now} dark"));

@@ -9,9 +9,10 @@ use super::process::Process;
 use crate::image::Image;
 use crate::vm::{Boot, Nic, Vm, VmParams};
 use anyhow::{Context, Result, bail, ensure};
+use nix::ifaddrs::getifaddrs;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::SockaddrStorage;
 use nix::unistd::Pid;
-use serde::Deserialize;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -54,6 +55,9 @@ pub struct Machine {
     bundle: Bundle,
     keyring: PathBuf,
     power: Power,
+    /// What is left of a namespace that is off: unplugged, without a process, and cleared away when it is turned on. To
+    /// clear it away at once would keep the kernel busy just when somebody has to take over.
+    remains: Option<Running>,
     frozen: bool,
     /// How often it was turned on.
     starts: u32,
@@ -78,7 +82,7 @@ struct Running {
 impl Machine {
     /// A box that is off.
     pub fn new(firmware: &Firmware, plan: BoxPlan, home: PathBuf, bundle: Bundle, keyring: PathBuf) -> Result<Self> {
-        let machine = Self { plan, home, bundle, keyring, power: Power::Off, frozen: false, starts: 0 };
+        let machine = Self { plan, home, bundle, keyring, power: Power::Off, remains: None, frozen: false, starts: 0 };
         if let Firmware::Image(image, _) = firmware {
             image.disk_for_box(&machine.bundle.directory, &machine.disk())?;
         }
@@ -127,6 +131,11 @@ impl Machine {
     /// Turns it on.
     pub fn power_on(&mut self, network: &Network, firmware: &Firmware) -> Result<()> {
         ensure!(!self.is_on(), "{} is on", self.plan.name);
+        if let Some(remains) = self.remains.take() {
+            // The cables first: a namespace would take them along too, but only some time later.
+            network.detach(&self.plan)?;
+            drop(remains);
+        }
         self.starts += 1;
         match firmware {
             Firmware::Raisd(_) | Firmware::Keepalived(_) => {
@@ -209,7 +218,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Cuts its power, and takes away what is left of it. Gives the instant before.
+    /// Cuts its power. Gives the instant before.
     pub fn power_cut(&mut self, network: &Network) -> Result<Instant> {
         let before = match &mut self.power {
             Power::Off => bail!("{} is off", self.plan.name),
@@ -229,7 +238,7 @@ impl Machine {
                 before
             }
         };
-        self.take_away(network)?;
+        self.go_off(network)?;
         Ok(before)
     }
 
@@ -244,17 +253,23 @@ impl Machine {
                 daemon.signal(Signal::SIGTERM)?;
                 let status = daemon.wait(STOP_LIMIT)?;
                 ensure!(status.success(), "the daemon of {} ended with {status}", self.plan.name);
+                network.cut(&self.plan)?;
             }
         }
-        self.take_away(network)?;
+        self.go_off(network)?;
         Ok(before)
     }
 
-    fn take_away(&mut self, network: &Network) -> Result<()> {
-        // The cables first: a namespace would take them along too, but only some time later.
-        network.detach(&self.plan)?;
-        self.power = Power::Off;
+    fn go_off(&mut self, network: &Network) -> Result<()> {
         self.frozen = false;
+        match std::mem::replace(&mut self.power, Power::Off) {
+            Power::Off => {}
+            Power::Namespace(running) => self.remains = Some(running),
+            Power::Vm(vm) => {
+                network.detach(&self.plan)?;
+                drop(vm);
+            }
+        }
         Ok(())
     }
 
@@ -362,12 +377,11 @@ impl Machine {
         if matches!(self.power, Power::Vm(_)) {
             return Ok(None);
         }
-        let output = self.running()?.namespace.command("ip").args(["-j", "addr"]).output()?;
-        ensure!(output.status.success(), "ip addr: {}", String::from_utf8_lossy(&output.stderr).trim());
-        let links: Vec<Link> = serde_json::from_slice(&output.stdout).context("ip -j addr")?;
-        ensure!(!links.is_empty(), "{} has no link at all", self.plan.name);
-        let nics = links.into_iter().filter(|link| link.ifname.as_deref() != Some("lo"));
-        Ok(Some(nics.flat_map(|link| link.addr_info).filter_map(|info| info.local).collect()))
+        // Asked on a thread inside: a program would take many times as long, and this is asked all the time.
+        let all: Vec<_> = self.running()?.namespace.inside(|| Ok(getifaddrs()?.collect()))?;
+        ensure!(!all.is_empty(), "{} has no link at all", self.plan.name);
+        let nics = all.into_iter().filter(|entry| entry.interface_name != "lo");
+        Ok(Some(nics.filter_map(|entry| ip_address(&entry.address?)).collect()))
     }
 
     fn daemon(&self) -> Result<&Process> {
@@ -399,16 +413,7 @@ fn kill_at_once(pids: &[Pid]) {
     }
 }
 
-/// A link as `ip -j addr` prints it.
-#[derive(Deserialize)]
-struct Link {
-    ifname: Option<String>,
-    #[serde(default)]
-    addr_info: Vec<AddressInfo>,
-}
-
-/// An address of a link.
-#[derive(Deserialize)]
-struct AddressInfo {
-    local: Option<IpAddr>,
+fn ip_address(address: &SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|address| address.ip().into());
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| address.ip().into()))
 }

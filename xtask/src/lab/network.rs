@@ -15,6 +15,8 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// What every name of every lab begins with.
 const PREFIX: &str = "rais-";
@@ -37,13 +39,18 @@ pub struct Network {
     /// Where the bridges, the boxes' ports and QEMU live.
     pub switch: Namespace,
     ports: PortControl,
+    number: u32,
 }
 
 impl Namespace {
     /// Makes `rais-<pid>-<role>` with its loopback up.
     pub fn create(role: &str) -> Result<Self> {
+        /// The first of all namespaces makes the directory they are in, and two at once would mount it twice.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let name = format!("{PREFIX}{}-{role}", std::process::id());
+        let one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         ip(&["netns", "add", &name])?;
+        drop(one);
         let namespace = Self { name };
         namespace.ip("link set lo up")?;
         Ok(namespace)
@@ -135,8 +142,11 @@ impl Drop for Namespace {
 impl Network {
     /// Builds the switch and the client.
     pub fn create() -> Result<Self> {
-        let switch = Namespace::create("switch")?;
-        let client = Namespace::create("client")?;
+        /// How many this process has made. Several may exist side by side.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = 1 + MADE.fetch_add(1, Ordering::Relaxed);
+        let switch = Namespace::create(&role(number, "switch"))?;
+        let client = Namespace::create(&role(number, "client"))?;
         // No querier here, so snooping would only make the first seconds differ from the rest.
         switch.ip(&format!(
             "link add segment type bridge mcast_snooping 0 forward_delay 0\n\
@@ -154,12 +164,12 @@ impl Network {
              link set lan up\n"
         ))?;
         let ports = PortControl::open(&switch)?;
-        Ok(Self { client, switch, ports })
+        Ok(Self { client, switch, ports, number })
     }
 
     /// Makes the namespace of a box and cables both its NICs. raisd configures them.
     pub fn attach_namespace(&self, a_box: &BoxPlan) -> Result<Namespace> {
-        let namespace = Namespace::create(&a_box.name)?;
+        let namespace = Namespace::create(&role(self.number, &a_box.name))?;
         for (nic, bridge, mac) in [(LAN, "segment", a_box.lan_mac()), (CONTROL, "control", a_box.control_mac())] {
             let port = port(a_box, nic);
             self.switch.ip(&format!(
@@ -231,6 +241,12 @@ pub struct Sent {
     pub packets: u64,
     /// Octets.
     pub bytes: u64,
+}
+
+/// What a namespace of one of this process's networks is called after the process id. Of the first just what it is: where
+/// people type it, there is one.
+fn role(network: u32, what: &str) -> String {
+    if network == 1 { what.to_owned() } else { format!("{network}-{what}") }
 }
 
 /// The switch's port for a box's NIC: `edge-1-lan`. Within the kernel's 15 characters for up to 99 boxes.
@@ -344,6 +360,7 @@ mod tests {
         let table = [
             ("rais-4711-switch", Some(4711)),
             ("rais-4711-edge-1", Some(4711)),
+            ("rais-4711-12-edge-1", Some(4711)),
             ("rais-edge-1", None),
             ("rais-4711", None),
             ("other-4711-switch", None),
@@ -351,6 +368,13 @@ mod tests {
         for (name, pid) in table {
             assert_eq!(maker(name), pid, "{name}");
         }
+    }
+
+    #[test]
+    fn no_two_networks_have_a_namespace_of_the_same_name() {
+        let all = (1..=3).flat_map(|network| ["switch", "client", "edge-1", "edge-2"].map(|what| role(network, what)));
+        let all: Vec<_> = all.collect();
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
     }
 
     #[test]
