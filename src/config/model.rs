@@ -9,6 +9,7 @@ use crate::snmp::v3::{EngineId, User};
 use crate::snmp::{AccessControl, View};
 use rais_core::address::{GroupName, HostName, InterfaceName, LoadName, Prefix, TestName};
 use rais_core::notification::Severity;
+use rais_core::operator::StandingOrders;
 use rais_core::params::{BoxParams, GroupParams, LoadParams, TestParams};
 use rais_core::quantity::Incarnation;
 use std::collections::BTreeMap;
@@ -48,7 +49,7 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// The part of it that the core reads.
+    /// The part of it that the core reads. Of what an operator ordered it knows nothing.
     #[must_use]
     pub fn box_params(&self, incarnation: Incarnation) -> BoxParams {
         BoxParams {
@@ -58,6 +59,7 @@ impl Configuration {
             groups: self.groups.iter().map(|(name, group)| (name.clone(), group.params.clone())).collect(),
             tests: self.tests.iter().map(|(name, test)| (name.clone(), test.params.clone())).collect(),
             loads: self.loads.iter().map(|(name, load)| (name.clone(), load.params.clone())).collect(),
+            orders: StandingOrders::default(),
         }
     }
 }

@@ -166,6 +166,7 @@ fn words_of_action(action: &Action) -> String {
         Action::Notify(notification) => format!("notify {}", json(notification)),
         Action::Answer(Ok(())) => String::from("answer: done"),
         Action::Answer(Err(error)) => format!("answer: {error}"),
+        Action::Remember(orders) => format!("remember {}", json(orders)),
         Action::Stopped => String::from("stopped"),
     }
 }

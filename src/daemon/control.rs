@@ -6,6 +6,7 @@
 use super::event_loop::{Mailbox, News};
 use super::event_table::EventTable;
 use super::figures::Figures;
+use super::memory::Memory;
 use super::reload::Reloader;
 use crate::ctl::plan;
 use crate::ctl::protocol::{
@@ -42,6 +43,8 @@ pub(super) struct Control {
     pub(super) event_table: Arc<EventTable>,
     /// Commands go here.
     pub(super) mailbox: Mailbox,
+    /// What is to outlive the daemon goes there.
+    pub(super) memory: Memory,
     /// Reloads go here.
     pub(super) reloader: Reloader,
     /// How the daemon fares.
@@ -166,15 +169,28 @@ impl Control {
     }
 
     async fn command(&self, command: Command) -> Result<Response, Refusal> {
-        let message = describe(&command);
+        let (mut message, stands) = (describe(&command), stands(&command));
         tracing::info!(?command, "an operator asks");
         let (answer, answered) = oneshot::channel();
         self.mailbox.send(News::Command(command, answer));
         match time::timeout(COMMAND_WITHIN, answered).await {
-            Ok(Ok(Ok(()))) => Ok(Response::Done { message }),
+            Ok(Ok(Ok(()))) => {
+                if stands && let Err(error) = self.memory.kept().await {
+                    message += &format!("; A RESTART WOULD FORGET IT: {error}");
+                }
+                Ok(Response::Done { message })
+            }
             Ok(Ok(Err(error))) => Err(error.into()),
             Ok(Err(_)) | Err(_) => Err(Refusal::Busy { reason: String::from("raisd is stopping; nothing was done") }),
         }
+    }
+}
+
+/// It holds until it is taken back, over restarts too.
+pub(super) const fn stands(command: &Command) -> bool {
+    match command {
+        Command::Quiesce { .. } | Command::Unquiesce { .. } | Command::Drain { .. } => true,
+        Command::Acquire { .. } | Command::Release { .. } => false,
     }
 }
 

@@ -11,6 +11,7 @@
 //! 4. a new picture for the readers, if something changed.
 
 use super::journal::Journal;
+use super::memory::Memory;
 use super::peers::{self, Learnt, LearntAddresses, Line};
 use super::publish::Publisher;
 use crate::os::clock;
@@ -145,6 +146,8 @@ pub(super) struct Outputs {
     pub(super) actions: UnboundedSender<Action>,
     /// Notifications and when they arose.
     pub(super) notifications: UnboundedSender<(Instant, Notification)>,
+    /// What an operator ordered.
+    pub(super) memory: Memory,
     /// The published picture.
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     /// What was learnt of peers without multicast: their guardian's business too.
@@ -340,6 +343,7 @@ impl EventLoop {
                 Action::Notify(notification) => {
                     let _ = self.outputs.notifications.send((now, notification));
                 }
+                Action::Remember(orders) => self.outputs.memory.remember(orders),
                 Action::Answer(answer) => {
                     if let Some(asker) = self.answer.take() {
                         let _ = asker.send(answer);

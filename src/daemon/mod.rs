@@ -27,6 +27,7 @@ mod guardian;
 mod journal;
 mod links;
 mod log;
+mod memory;
 mod notifier;
 mod objects;
 mod options;

@@ -135,6 +135,7 @@ mod tests {
             groups: BTreeMap::new(),
             tests: BTreeMap::new(),
             loads: BTreeMap::new(),
+            orders: rais_core::operator::StandingOrders::default(),
         };
         Node::new(params, START)
     }

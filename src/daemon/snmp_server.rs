@@ -7,6 +7,7 @@ use super::engine_file;
 use super::event_loop::{Mailbox, News};
 use super::event_table::EventTable;
 use super::figures::Figures;
+use super::memory::Memory;
 use super::notifier::Teller;
 use super::surveyor::LastAsked;
 use crate::config::model::Snmp;
@@ -90,6 +91,7 @@ struct Shared {
     figures: Arc<Figures>,
     asked: LastAsked,
     mailbox: Mailbox,
+    memory: Memory,
     pending: Arc<Semaphore>,
     doubts: Mutex<Doubts>,
 }
@@ -131,6 +133,7 @@ impl SnmpServer {
         figures: Arc<Figures>,
         asked: LastAsked,
         mailbox: Mailbox,
+        memory: Memory,
         teller: Teller,
         identity: Identity,
     ) -> Self {
@@ -139,7 +142,7 @@ impl SnmpServer {
         let agent = Mutex::new(agent);
         let pending = Arc::new(Semaphore::new(MAX_PENDING));
         let doubts = Mutex::new(Doubts { teller, wanted: false, told: BTreeMap::new() });
-        let shared = Shared { agent, sources, figures, asked, mailbox, pending, doubts };
+        let shared = Shared { agent, sources, figures, asked, mailbox, memory, pending, doubts };
         Self { shared: Arc::new(shared), sockets: BTreeMap::new(), identity, engine: None }
     }
 
@@ -296,7 +299,14 @@ async fn carry_out(shared: &Shared, pending: Pending, asked: &Asked) -> Vec<u8> 
         }
     }
     shared.agent.lock().unwrap_or_else(PoisonError::into_inner).settle(&pending, failed.is_none());
-    let Some(failed) = failed else { return pending.done };
+    let Some(failed) = failed else {
+        if !pending.changes.is_empty()
+            && let Err(error) = shared.memory.kept().await
+        {
+            tracing::warn!(error, by = %asked.by, "what was set is in force, and a restart would forget it");
+        }
+        return pending.done;
+    };
     for change in pending.changes.iter().take(failed).rev() {
         tracing::warn!(command = ?change.undo, by = %asked.by, "a SET failed: what it had done is taken back");
         if !command(&shared.mailbox, change.undo.clone()).await {

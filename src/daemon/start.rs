@@ -9,6 +9,7 @@ use super::group_states::GroupStates;
 use super::guardian::Keeper;
 use super::journal::{Flusher, Journal};
 use super::log::Log;
+use super::memory::{self, Memory};
 use super::notifier::{Notifier, Teller, Told, telling};
 use super::options::{Exit, Options};
 use super::peers::LearntAddresses;
@@ -129,6 +130,7 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let control_socket = UnixListener::from_std(control_socket).map_err(failed(Exit::Network, "control socket"))?;
     let executables = Executables::open(&store.path("scripts")).map_err(failed(Exit::State, "state directory"))?;
     let incarnation = begin_life(&store);
+    let (orders, memory) = (memory::recall(&store), Memory::start(store.clone()));
     let machine = options.machine.clone().unwrap_or_else(machine_identity::identity);
     let identity = Identity { store: store.clone(), machine };
     let source = Source::new(options, store);
@@ -145,7 +147,16 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let sources = Sources { snapshots: snapshot.clone(), machines, events: Arc::clone(&event_table) };
     let started = clock::now();
     let (notifications, teller, told) = telling();
-    let snmp = SnmpServer::new(sources, Arc::clone(&figures), asked.clone(), mailbox.clone(), teller.clone(), identity);
+    let (asked_too, teller_too) = (asked.clone(), teller.clone());
+    let snmp = SnmpServer::new(
+        sources,
+        Arc::clone(&figures),
+        asked_too,
+        mailbox.clone(),
+        memory.clone(),
+        teller_too,
+        identity,
+    );
     let start = if source.runs(&configuration) { Notification::WarmStart } else { Notification::ColdStart };
     let told = (notifications, told, start);
     let (teller_there, kernel) = (teller.clone(), netlink.clone());
@@ -159,14 +170,15 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
         configured: None,
         incarnation,
     };
-    let (running, configured) = applier.start(configuration).await.map_err(|error| match error {
+    let (running, mut configured) = applier.start(configuration).await.map_err(|error| match error {
         ApplyError::Refused(reason) => refused(reason),
         ApplyError::Network(reason) => Failure(Exit::Network, format!("the network can not be set up:\n{reason}")),
     })?;
+    configured.params.orders = orders;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %incarnation, "raisd starts");
 
     let edge = Edge { machine, asked, started, teller, told, event_table };
-    let base = Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox, edge };
+    let base = Base { options, snapshots, snapshot, running, figures, netlink, mailbox, memory, inbox, edge };
     let mut wired = wire(base, applier, configured)?;
     tokio::spawn(wired.control.clone().serve_socket(control_socket));
     if let Some(port) = options.control_port.clone() {
@@ -200,6 +212,7 @@ struct Base<'a> {
     figures: Arc<Figures>,
     netlink: Netlink,
     mailbox: Mailbox,
+    memory: Memory,
     inbox: Inbox,
     edge: Edge,
 }
@@ -227,7 +240,7 @@ struct Wired {
 
 /// Makes the queues, starts the event loop, and spawns every task that ends with it.
 fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wired, Failure> {
-    let Base { options, snapshots, snapshot, running, figures, netlink, mailbox, inbox, edge } = base;
+    let Base { options, snapshots, snapshot, running, figures, netlink, mailbox, memory, inbox, edge } = base;
     let Edge { machine, asked, started, teller, told, event_table } = edge;
     let (running_sender, running) = watch::channel(running);
     let ports = configured.ports.clone();
@@ -238,6 +251,7 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     let outputs = Outputs {
         actions: actions_sender,
         notifications: notifications_sender,
+        memory: memory.clone(),
         snapshots,
         learnt: learnt_sender,
         worst_lateness_us: Arc::clone(&figures.worst_lateness_us),
@@ -258,7 +272,8 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     };
     let guardian = Keeper::start(running.clone(), learnt, applier.incarnation);
     let (reloader, requests) = reloader();
-    let control = Control { snapshots: snapshot.clone(), event_table, mailbox: mailbox.clone(), reloader, figures };
+    let (snapshots, mailbox_too) = (snapshot.clone(), mailbox.clone());
+    let control = Control { snapshots, event_table, mailbox: mailbox_too, memory, reloader, figures };
 
     tokio::spawn(Executor::new(Arc::clone(&context), actions).run());
     tokio::spawn(conflicts::watch(Arc::clone(&context)));

@@ -53,6 +53,7 @@ fn params(number: u8) -> BoxParams {
             TestParams { interval: millis(150), timeout: millis(100), rise: 1, fall: 2 },
         )]),
         loads: BTreeMap::from([("cpu".parse().unwrap(), LoadParams { interval: millis(250) })]),
+        orders: rais_core::operator::StandingOrders::default(),
     }
 }
 

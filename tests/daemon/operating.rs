@@ -3,6 +3,7 @@
 use super::lab::{Lab, run, until};
 use super::terminal;
 use rais::ctl::protocol::{Request, Response};
+use rais_core::notification::Notification;
 use std::fs;
 
 #[test]
@@ -53,6 +54,44 @@ fn a_quiesced_box_takes_nothing_new_and_a_drained_one_gives_everything_away() {
         false => Err(String::from("not yet")),
     });
     lab.settle();
+}
+
+#[test]
+fn a_box_that_was_quiesced_at_night_is_found_quiesced_after_a_crash_until_somebody_takes_it_back() {
+    let mut lab = Lab::new(2);
+    lab.start();
+    let output = lab.gateway(2).raisctl("quiesce");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("quiesced in every group") && !said.contains("FORGET"), "{said}");
+    lab.gateway(2).kill_with_guardian();
+    until("box 1 serves it instead", || match lab.gateways()[0].has("10.99.0.102") {
+        true => Ok(()),
+        false => Err(String::from("not yet")),
+    });
+    lab.gateway(2).start();
+    until("box 2 takes part again, quiesced", || {
+        let group = lab.gateways()[0].group()?;
+        let host = &group.hosts[1];
+        if host.quiesced && host.settled { Ok(()) } else { Err(format!("{host:?}")) }
+    });
+    let acquired = |lab: &Lab| {
+        let events = lab.gateways()[1].events();
+        events.iter().filter(|event| matches!(event.notification, Notification::Acquire { .. })).count()
+    };
+    assert_eq!(acquired(&lab), 0, "it takes nothing in this life");
+    let log = lab.gateway(2).log();
+    assert!(log.contains("what an operator ordered in an earlier life holds"), "{log}");
+    assert!(lab.gateway(2).raisctl("unquiesce").status.success());
+    until("10.99.0.102 goes home", || match lab.gateways()[1].has("10.99.0.102") {
+        true => Ok(()),
+        false => Err(String::from("not yet")),
+    });
+    // Taken back is taken back: the next life knows nothing of it.
+    lab.gateway(2).kill_with_guardian();
+    lab.gateway(2).start();
+    lab.settle();
+    assert!(!lab.gateways()[1].group().unwrap().hosts[1].quiesced);
 }
 
 #[test]

@@ -75,6 +75,7 @@ pub(crate) fn params(number: u8, preferred: &[u8]) -> BoxParams {
             TestParams { interval: millis(50), timeout: millis(40), rise: 1, fall: 1 },
         )]),
         loads: BTreeMap::from([("cpu".parse().unwrap(), LoadParams { interval: millis(50) })]),
+        orders: rais_core::operator::StandingOrders::default(),
     }
 }
 

@@ -28,6 +28,7 @@ fn node(number: u8, addresses: u32, now: Instant) -> Node {
         groups: BTreeMap::from([("http".parse().unwrap(), group)]),
         tests: BTreeMap::new(),
         loads: BTreeMap::new(),
+        orders: rais_core::operator::StandingOrders::default(),
     };
     Node::new(params, now)
 }

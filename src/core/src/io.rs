@@ -4,6 +4,7 @@ use crate::address::{GroupName, IdAddress, InterfaceName, LoadName, ServiceAddre
 use crate::counters::DropCause;
 use crate::info_message::Message;
 use crate::notification::{Notification, PartitionState, Reason};
+use crate::operator::StandingOrders;
 use crate::params::BoxParams;
 use crate::quantity::Ticket;
 use crate::time::Duration;
@@ -226,6 +227,9 @@ pub enum Action {
     },
     /// Tell the operator.
     Notify(Notification),
+    /// Keep what the operator ordered, in the place of all before, for this box's next life. Comes before the answer to
+    /// who ordered it.
+    Remember(StandingOrders),
     /// Tell whoever asked what became of the [`Command`] just handled.
     Answer(Result<(), CommandError>),
     /// Everything is released and others serve it, or the wait is over: the daemon may exit.

@@ -28,6 +28,7 @@ mod monitor;
 pub mod mutation;
 pub mod node;
 pub mod notification;
+pub mod operator;
 mod outbox;
 pub mod params;
 pub mod quantity;

@@ -12,6 +12,7 @@ use crate::monitor::load_object::{self, LoadObject};
 use crate::monitor::test_object::{TestObject, Verdict};
 use crate::mutation::Planted;
 use crate::notification::Notification;
+use crate::operator::{Intent, StandingOrders};
 use crate::outbox::Outbox;
 use crate::params::{BoxParams, GroupParams};
 use crate::quantity::Ticket;
@@ -30,6 +31,8 @@ pub struct Node {
     groups: BTreeMap<GroupName, Group>,
     /// Groups that are to be joined anew once the old life in them has ended.
     rejoin: BTreeMap<GroupName, GroupParams>,
+    /// What an operator ordered in its groups: it survives them.
+    orders: StandingOrders,
     tests: BTreeMap<TestName, TestObject>,
     loads: BTreeMap<LoadName, LoadObject>,
     /// Interfaces without a carrier.
@@ -64,14 +67,18 @@ impl Node {
     }
 
     fn started(params: BoxParams, planted: Planted, now: Instant) -> Self {
-        let BoxParams { name, incarnation, generation, groups, tests, loads } = params;
+        let BoxParams { name, incarnation, generation, groups, tests, loads, mut orders } = params;
+        let ordered = orders.clone();
+        orders.keep_groups(|group| groups.contains_key(group));
         let identity = Identity { name, incarnation, generation, planted };
-        let join =
-            |(name, params): (GroupName, GroupParams)| (name.clone(), Group::new(name, params, identity.clone(), now));
+        let join = |(name, params): (GroupName, GroupParams)| {
+            (name.clone(), Group::new(name.clone(), params, identity.clone(), orders.of(&name), now))
+        };
         let mut node = Self {
             groups: groups.into_iter().map(join).collect(),
             identity,
             rejoin: BTreeMap::new(),
+            orders,
             tests: tests.into_iter().map(|(name, params)| (name, TestObject::new(params, now))).collect(),
             loads: loads.into_iter().map(|(name, params)| (name, LoadObject::new(params, now))).collect(),
             down: BTreeSet::new(),
@@ -80,6 +87,7 @@ impl Node {
             stop: Stop::No,
             out: Outbox::default(),
         };
+        node.remember(&ordered);
         node.handle(now, Input::Tick);
         node
     }
@@ -289,10 +297,10 @@ impl Node {
     }
 
     fn command(&mut self, command: Command, now: Instant) -> Result<(), CommandError> {
-        let (group, quiesced, draining) = match command {
-            Command::Quiesce { group } => (group, true, false),
-            Command::Unquiesce { group } => (group, false, false),
-            Command::Drain { group } => (group, true, true),
+        let (group, intent) = match command {
+            Command::Quiesce { group } => (group, Intent::Quiesced),
+            Command::Unquiesce { group } => (group, Intent::Active),
+            Command::Drain { group } => (group, Intent::Draining),
             Command::Acquire { group, address, host } => {
                 return self.group(&group)?.operator_acquire(address, host, now);
             }
@@ -303,11 +311,21 @@ impl Node {
         }
         for (name, member) in &mut self.groups {
             if group.as_ref().is_none_or(|group| group == name) {
-                member.quiesce(quiesced, draining, now, &mut self.out);
+                member.intend(intent, now, &mut self.out);
                 member.touch();
             }
         }
+        let before = self.orders.clone();
+        self.orders.take(group.as_ref(), intent);
+        self.remember(&before);
         Ok(())
+    }
+
+    /// Has the operator's orders kept if they are not what they were.
+    fn remember(&mut self, before: &StandingOrders) {
+        if self.orders != *before {
+            self.out.push(Action::Remember(self.orders.clone()));
+        }
     }
 
     fn group(&mut self, name: &GroupName) -> Result<&mut Group, CommandError> {
@@ -316,7 +334,10 @@ impl Node {
 
     /// Takes a new configuration in place: what is in both keeps running, what is gone is released and left.
     fn configure(&mut self, params: BoxParams, now: Instant) {
-        let BoxParams { name, incarnation: _, generation, mut groups, tests, loads } = params;
+        let BoxParams { name, incarnation: _, generation, mut groups, tests, loads, orders: _ } = params;
+        let ordered = self.orders.clone();
+        self.orders.keep_groups(|group| groups.contains_key(group));
+        self.remember(&ordered);
         let Identity { incarnation, planted, .. } = self.identity;
         self.identity = Identity { name, incarnation, generation, planted };
         self.tests.retain(|name, _| tests.contains_key(name));
@@ -349,7 +370,7 @@ impl Node {
             }
         }
         for (name, params) in groups {
-            let group = Group::new(name.clone(), params, self.identity.clone(), now);
+            let group = Group::new(name.clone(), params, self.identity.clone(), self.orders.of(&name), now);
             self.groups.insert(name, group);
         }
         self.out.changed();
@@ -367,7 +388,7 @@ impl Node {
                 self.rejoin.keys().filter(|name| !self.groups.contains_key(*name)).cloned().collect();
             for name in rejoined {
                 let Some(params) = self.rejoin.remove(&name) else { continue };
-                let mut group = Group::new(name.clone(), params, self.identity.clone(), now);
+                let mut group = Group::new(name.clone(), params, self.identity.clone(), self.orders.of(&name), now);
                 group.advance(now, &mut self.out);
                 self.groups.insert(name, group);
             }

@@ -4,6 +4,7 @@
 //! relies on them and states them here.
 
 use crate::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
+use crate::operator::StandingOrders;
 use crate::quantity::{Generation, Incarnation, Utilisation};
 use crate::time::Duration;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,10 @@ pub struct BoxParams {
     pub tests: BTreeMap<TestName, TestParams>,
     /// Its load objects (N-2).
     pub loads: BTreeMap<LoadName, LoadParams>,
+    /// What an operator ordered in an earlier life. It holds from the first word on; with a new configuration it does
+    /// not count: what was ordered in this life does.
+    #[serde(default)]
+    pub orders: StandingOrders,
 }
 
 /// One service group, as this box sees it.

@@ -1,6 +1,7 @@
 //! Short words for the unit tests.
 
 use crate::address::{GroupName, HostName, IdAddress, InterfaceName, ServiceAddress};
+use crate::operator::StandingOrders;
 use crate::params::{BoxParams, Choice, Control, Failback, GroupParams, Partition};
 use crate::quantity::{Generation, Incarnation, Utilisation};
 use crate::time::{Duration, Instant};
@@ -71,5 +72,6 @@ pub(crate) fn box_params(n: u8, preferred: &[u8], pool: &[u8]) -> BoxParams {
         groups: BTreeMap::from([(group_name(), group_params(n, preferred, pool))]),
         tests: BTreeMap::new(),
         loads: BTreeMap::new(),
+        orders: StandingOrders::default(),
     }
 }

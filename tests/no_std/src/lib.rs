@@ -66,6 +66,7 @@ pub extern "C" fn rais_core_step() -> usize {
             groups: alloc::collections::BTreeMap::new(),
             tests: alloc::collections::BTreeMap::new(),
             loads: alloc::collections::BTreeMap::new(),
+            orders: rais_core::operator::StandingOrders::default(),
         },
         Instant::ZERO,
     );

@@ -9,6 +9,7 @@ use crate::io::Action;
 use crate::liveness;
 use crate::mutation::Mutation;
 use crate::notification::{HostState, Notification, Reason};
+use crate::operator::Intent;
 use crate::outbox::Outbox;
 use crate::service_db::{Home, Standing};
 use crate::time::Instant;
@@ -68,8 +69,8 @@ impl Group {
     }
 
     /// An operator quiesces, drains (which quiesces too, G-59), or undoes both.
-    pub(crate) fn quiesce(&mut self, quiesced: bool, draining: bool, now: Instant, out: &mut Outbox) {
-        self.become_fit(now, out, |fitness| (fitness.quiesced, fitness.draining) = (quiesced, draining));
+    pub(crate) fn intend(&mut self, intent: Intent, now: Instant, out: &mut Outbox) {
+        self.become_fit(now, out, |fitness| fitness.intent = intent);
     }
 
     /// By what the others' silence is judged.

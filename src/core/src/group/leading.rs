@@ -167,7 +167,7 @@ impl Group {
             id: self.params.id,
             available: self.available(),
             spare: self.params.preferred_addresses.is_empty(),
-            draining: self.fitness.draining,
+            draining: self.draining(),
             load: self.fitness.load,
             capacity: self.fitness.capacity,
             healthy_since: self.healthy_since,

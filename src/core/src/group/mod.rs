@@ -29,6 +29,7 @@ use crate::liveness;
 use crate::monitor::load_object;
 use crate::mutation::{Mutation, Planted};
 use crate::notification::{HostState, Notification, Reason};
+use crate::operator::Intent;
 use crate::outbox::Outbox;
 use crate::params::{GroupParams, Partition};
 use crate::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence};
@@ -63,8 +64,8 @@ struct Fitness {
     carrier: bool,
     /// The partition policy lets this box serve (G-42).
     may_serve: bool,
-    quiesced: bool,
-    draining: bool,
+    /// What an operator wants of it.
+    intent: Intent,
     load: u32,
     capacity: u32,
 }
@@ -142,7 +143,7 @@ pub(crate) struct Group {
 
 impl Group {
     /// Joins a group: nothing is known of it yet.
-    pub(crate) fn new(name: GroupName, params: GroupParams, identity: Identity, now: Instant) -> Self {
+    pub(crate) fn new(name: GroupName, params: GroupParams, identity: Identity, intent: Intent, now: Instant) -> Self {
         let (load, capacity) = load_object::UNMEASURED;
         let mut group = Self {
             name,
@@ -151,12 +152,11 @@ impl Group {
                 tests_pass: true,
                 carrier: true,
                 may_serve: params.partition == Partition::Serve,
-                quiesced: false,
-                draining: false,
+                intent,
                 load,
                 capacity,
             },
-            healthy_since: Some(now),
+            healthy_since: (!intent.quiesces()).then_some(now),
             own_transitions: 0,
             own_last_change: now,
             stage: Stage::Running,
@@ -292,7 +292,11 @@ impl Group {
     }
 
     fn quiesced(&self) -> bool {
-        self.fitness.quiesced || self.stage != Stage::Running
+        self.fitness.intent.quiesces() || self.stage != Stage::Running
+    }
+
+    fn draining(&self) -> bool {
+        self.fitness.intent == Intent::Draining
     }
 
     /// It may be given addresses.

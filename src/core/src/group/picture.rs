@@ -89,7 +89,7 @@ impl Group {
             trouble: self.trouble(),
             differs: false,
             quiesced: self.quiesced(),
-            draining: self.fitness.draining,
+            draining: self.draining(),
             spare: self.params.preferred_addresses.is_empty(),
             settled: self.settled,
             load: self.fitness.load,

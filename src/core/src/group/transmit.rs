@@ -203,7 +203,7 @@ impl Group {
             ok: self.ok(),
             trouble: self.trouble(),
             quiesced: self.quiesced(),
-            draining: self.fitness.draining,
+            draining: self.draining(),
             settled: self.may_lead(),
             spare: self.params.preferred_addresses.is_empty(),
             load: self.fitness.load,

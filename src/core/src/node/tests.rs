@@ -26,6 +26,7 @@ struct Lab {
 }
 
 mod limits;
+mod operator;
 mod policies;
 
 impl Lab {

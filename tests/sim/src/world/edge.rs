@@ -64,6 +64,7 @@ impl World {
                 let last = self.last_load_move.replace(self.now);
                 self.judge(|world| invariants::load_moves::are_slow(world, last));
             }
+            Action::Remember(orders) => self.boxes[index].orders = orders,
             Action::Notify(_) | Action::Answer(_) => {}
         }
     }

@@ -6,6 +6,7 @@ use crate::scenario::{BoxPlan, Fault, MS, Micros, Scripts};
 use rais_core::address::{GroupName, HostName};
 use rais_core::io::Input;
 use rais_core::node::Node;
+use rais_core::operator::StandingOrders;
 use rais_core::params::{BoxParams, Control, GroupParams, LoadParams, TestParams};
 use rais_core::quantity::{Generation, Incarnation, Utilisation};
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +27,7 @@ impl SimBox {
             frozen: false,
             well: true,
             carrier: [true; 2],
+            orders: StandingOrders::default(),
             quiesced: [false; 2],
             stopping: false,
             away_since: [Some(0); 2],
@@ -58,6 +60,7 @@ impl World {
             groups: members.map(group).collect::<BTreeMap<GroupName, _>>(),
             tests: if tested { BTreeMap::from([(self.names.test.clone(), test)]) } else { BTreeMap::new() },
             loads: if loads { BTreeMap::from([(self.names.load.clone(), load)]) } else { BTreeMap::new() },
+            orders: self.boxes[index].orders.clone(),
         }
     }
 
@@ -108,7 +111,9 @@ impl World {
         a_box.kernel.clear(); // What an earlier life left is removed (G-34).
         a_box.backlog.clear();
         (a_box.frozen, a_box.stopping, a_box.restart_when_stopped) = (false, false, false);
-        (a_box.quiesced, a_box.asked) = ([false; 2], Vec::new());
+        // What the operator ordered it remembers (the disk is flushed before he is told that it is done).
+        let ordered = [0, 1].map(|group| a_box.orders.of(&self.names.groups[group]).quiesces());
+        (a_box.quiesced, a_box.asked) = (ordered, Vec::new());
         let life = a_box.life;
         self.note(|| format!("box {} starts, for the {life}. time", index + 1));
         let (params, local) = (self.params(index), self.clocks[index].local(now));

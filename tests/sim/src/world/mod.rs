@@ -26,6 +26,7 @@ use rais_core::info_message::{Body, Message};
 use rais_core::io::{Command, Input};
 use rais_core::mutation::Mutation;
 use rais_core::node::Node;
+use rais_core::operator::StandingOrders;
 use rais_core::quantity::Ticket;
 use rais_core::time::Instant;
 use std::cmp::Reverse;
@@ -131,6 +132,8 @@ pub struct SimBox {
     pub well: bool,
     /// Its service interfaces have a carrier: the groups' common one, and the second group's own.
     pub carrier: [bool; 2],
+    /// What is on its disk of what an operator ordered.
+    pub orders: StandingOrders,
     /// An operator quiesced it, in each group.
     pub quiesced: [bool; 2],
     /// It was told to stop.
