@@ -49,12 +49,13 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// The part of it that the core reads. Of what an operator ordered it knows nothing.
+    /// The part of it that the core reads. Of what an operator ordered it knows nothing, nor how good the incarnation is.
     #[must_use]
     pub fn box_params(&self, incarnation: Incarnation) -> BoxParams {
         BoxParams {
             name: self.name.clone(),
             incarnation,
+            incarnation_is_guessed: false,
             generation: self.provenance.generation,
             groups: self.groups.iter().map(|(name, group)| (name.clone(), group.params.clone())).collect(),
             tests: self.tests.iter().map(|(name, test)| (name.clone(), test.params.clone())).collect(),

@@ -141,6 +141,7 @@ fn words_of_input(input: &Input) -> String {
         Input::Sampled { load, result: Err(error) } => format!("sampled {load}: failed: {error}"),
         Input::Claimed { interface, address, mac } => format!("{mac} claims {address} on {interface}"),
         Input::Carrier { interface, up } => format!("carrier {interface}: {}", if *up { "up" } else { "down" }),
+        Input::Outlived { incarnation } => format!("lives on as #{incarnation}"),
         Input::Command(command) => format!("command {}", json(command)),
         Input::Configure(params) => format!("configure generation {}", params.generation),
         Input::Stop => String::from("stop"),
@@ -166,6 +167,7 @@ fn words_of_action(action: &Action) -> String {
         Action::Notify(notification) => format!("notify {}", json(notification)),
         Action::Answer(Ok(())) => String::from("answer: done"),
         Action::Answer(Err(error)) => format!("answer: {error}"),
+        Action::Outlive { known } => format!("outlive #{known}"),
         Action::Remember(orders) => format!("remember {}", json(orders)),
         Action::Stopped => String::from("stopped"),
     }

@@ -24,6 +24,7 @@ use rais_core::io::{Action, Command, CommandError, Input};
 use rais_core::node::Node;
 use rais_core::notification::Notification;
 use rais_core::params::BoxParams;
+use rais_core::quantity::Incarnation;
 use rais_core::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -148,6 +149,8 @@ pub(super) struct Outputs {
     pub(super) notifications: UnboundedSender<(Instant, Notification)>,
     /// What an operator ordered.
     pub(super) memory: Memory,
+    /// Lives of this box that others know and that are not before this one.
+    pub(super) lives: UnboundedSender<Incarnation>,
     /// The published picture.
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     /// What was learnt of peers without multicast: their guardian's business too.
@@ -342,6 +345,9 @@ impl EventLoop {
                 }
                 Action::Notify(notification) => {
                     let _ = self.outputs.notifications.send((now, notification));
+                }
+                Action::Outlive { known } => {
+                    let _ = self.outputs.lives.send(known);
                 }
                 Action::Remember(orders) => self.outputs.memory.remember(orders),
                 Action::Answer(answer) => {

@@ -170,7 +170,12 @@ impl Executor {
             Action::Witness { group, witness, timeout } => self.context.objects.witness(group, witness, timeout),
             Action::Sample { load } => self.context.objects.sample(load),
             // The event loop does these itself.
-            Action::Send { .. } | Action::Notify(_) | Action::Remember(_) | Action::Answer(_) | Action::Stopped => {}
+            Action::Send { .. }
+            | Action::Notify(_)
+            | Action::Outlive { .. }
+            | Action::Remember(_)
+            | Action::Answer(_)
+            | Action::Stopped => {}
         }
     }
 

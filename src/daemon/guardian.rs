@@ -30,7 +30,7 @@ impl Keeper {
     pub(super) fn start(
         running: watch::Receiver<Arc<Running>>,
         learnt: watch::Receiver<LearntAddresses>,
-        incarnation: Incarnation,
+        incarnation: watch::Receiver<Incarnation>,
     ) -> Self {
         let (stand_down, told) = oneshot::channel();
         let facts = Facts { running, learnt, incarnation };
@@ -48,7 +48,7 @@ impl Keeper {
 struct Facts {
     running: watch::Receiver<Arc<Running>>,
     learnt: watch::Receiver<LearntAddresses>,
-    incarnation: Incarnation,
+    incarnation: watch::Receiver<Incarnation>,
 }
 
 async fn keep(mut facts: Facts, mut told: oneshot::Receiver<()>) {
@@ -66,12 +66,14 @@ async fn watch_over(facts: &mut Facts, told: &mut oneshot::Receiver<()>) -> io::
     let mut guardian = Guardian::start()?;
     let Facts { running, learnt, incarnation } = facts;
     loop {
-        let farewells = farewells(&running.borrow_and_update(), &learnt.borrow_and_update(), *incarnation);
+        let life = *incarnation.borrow_and_update();
+        let farewells = farewells(&running.borrow_and_update(), &learnt.borrow_and_update(), life);
         guardian.instruct(&farewells).await?;
         tokio::select! {
             changed = running.changed() => if changed.is_err() { return Ok(()) },
             // With the event loop ends what is learnt, and the goodbye is still to be said.
             Ok(()) = learnt.changed() => {}
+            Ok(()) = incarnation.changed() => {}
             () = guardian.gone() => return Err(io::Error::other("it died")),
             _ = &mut *told => return guardian.stand_down().await,
         }

@@ -26,6 +26,7 @@ mod group_states;
 mod guardian;
 mod journal;
 mod links;
+mod lives;
 mod log;
 mod memory;
 mod notifier;

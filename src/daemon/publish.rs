@@ -131,6 +131,7 @@ mod tests {
         let params = BoxParams {
             name: "edge-1".parse().unwrap(),
             incarnation: Incarnation(1),
+            incarnation_is_guessed: false,
             generation: Generation(1),
             groups: BTreeMap::new(),
             tests: BTreeMap::new(),

@@ -19,7 +19,7 @@ use super::running::Running;
 use super::snmp_server::{Identity, SnmpServer, Sources};
 use super::source::Source;
 use super::surveyor::{LastAsked, Surveyor};
-use super::{announcer, conflicts, links, zones};
+use super::{announcer, conflicts, links, lives, zones};
 use crate::config::Configuration;
 use crate::machine::Machine;
 use crate::os::executables::Executables;
@@ -129,11 +129,11 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
     let control_socket = unix_socket::listen(&options.socket).map_err(failed(Exit::Network, "control socket"))?;
     let control_socket = UnixListener::from_std(control_socket).map_err(failed(Exit::Network, "control socket"))?;
     let executables = Executables::open(&store.path("scripts")).map_err(failed(Exit::State, "state directory"))?;
-    let incarnation = begin_life(&store);
+    let (incarnation, guessed) = begin_life(&store);
     let (orders, memory) = (memory::recall(&store), Memory::start(store.clone()));
     let machine = options.machine.clone().unwrap_or_else(machine_identity::identity);
     let identity = Identity { store: store.clone(), machine };
-    let source = Source::new(options, store);
+    let source = Source::new(options, store.clone());
     let configuration = source.load_off_thread().await.map_err(refused)?;
 
     let figures = Arc::new(Figures { log_lines_dropped: log.dropped(), ..Figures::default() });
@@ -174,11 +174,11 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
         ApplyError::Refused(reason) => refused(reason),
         ApplyError::Network(reason) => Failure(Exit::Network, format!("the network can not be set up:\n{reason}")),
     })?;
-    configured.params.orders = orders;
+    (configured.params.orders, configured.params.incarnation_is_guessed) = (orders, guessed);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %incarnation, "raisd starts");
 
     let edge = Edge { machine, asked, started, teller, told, event_table };
-    let base = Base { options, snapshots, snapshot, running, figures, netlink, mailbox, memory, inbox, edge };
+    let base = Base { options, snapshots, snapshot, running, figures, netlink, mailbox, memory, store, inbox, edge };
     let mut wired = wire(base, applier, configured)?;
     tokio::spawn(wired.control.clone().serve_socket(control_socket));
     if let Some(port) = options.control_port.clone() {
@@ -213,6 +213,7 @@ struct Base<'a> {
     netlink: Netlink,
     mailbox: Mailbox,
     memory: Memory,
+    store: Store,
     inbox: Inbox,
     edge: Edge,
 }
@@ -240,7 +241,7 @@ struct Wired {
 
 /// Makes the queues, starts the event loop, and spawns every task that ends with it.
 fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wired, Failure> {
-    let Base { options, snapshots, snapshot, running, figures, netlink, mailbox, memory, inbox, edge } = base;
+    let Base { options, snapshots, snapshot, running, figures, netlink, mailbox, memory, store, inbox, edge } = base;
     let Edge { machine, asked, started, teller, told, event_table } = edge;
     let (running_sender, running) = watch::channel(running);
     let ports = configured.ports.clone();
@@ -248,10 +249,12 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     let (notifications_sender, notifications, start) = told;
     let (stop_notifier, stop) = oneshot::channel();
     let (learnt_sender, learnt) = watch::channel(LearntAddresses::new());
+    let (lives_sender, outlived) = unbounded_channel();
     let outputs = Outputs {
         actions: actions_sender,
         notifications: notifications_sender,
         memory: memory.clone(),
+        lives: lives_sender,
         snapshots,
         learnt: learnt_sender,
         worst_lateness_us: Arc::clone(&figures.worst_lateness_us),
@@ -270,7 +273,9 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
         group_states: GroupStates::default(),
         stop,
     };
-    let guardian = Keeper::start(running.clone(), learnt, applier.incarnation);
+    let (lives, life) = watch::channel(applier.incarnation);
+    tokio::spawn(lives::keep(store, outlived, lives, mailbox.clone()));
+    let guardian = Keeper::start(running.clone(), learnt, life);
     let (reloader, requests) = reloader();
     let (snapshots, mailbox_too) = (snapshot.clone(), mailbox.clone());
     let control = Control { snapshots, event_table, mailbox: mailbox_too, memory, reloader, figures };
@@ -387,19 +392,23 @@ fn loop_result(end: Result<io::Result<()>, oneshot::error::RecvError>) -> Result
     }
 }
 
-fn begin_life(store: &Store) -> Incarnation {
+/// This life's incarnation, and whether it is a guess.
+fn begin_life(store: &Store) -> (Incarnation, bool) {
     let Start { incarnation, origin } = store.next_incarnation(clock::unix_ms() / 1000);
-    match origin {
-        Origin::Stored | Origin::Time => {}
-        Origin::UnsetClock => tracing::warn!(
-            incarnation,
-            "neither a stored start counter nor a clock that was set: peers may take this box for a replay for a while"
-        ),
+    let guessed = match origin {
+        Origin::Stored | Origin::Time => false,
+        Origin::UnsetClock => {
+            let unknown =
+                "neither a stored start counter nor a clock that was set: peers may have to tell a greater one";
+            tracing::warn!(incarnation, "{unknown}");
+            true
+        }
         Origin::NotStored(error) => {
             tracing::error!(incarnation, %error, "the start counter can not be stored: repair it before the next start");
+            true
         }
-    }
-    Incarnation(incarnation)
+    };
+    (Incarnation(incarnation), guessed)
 }
 
 /// Service addresses of an earlier life that did not end well (G-34).

@@ -46,6 +46,7 @@ fn params(number: u8) -> BoxParams {
     BoxParams {
         name: HostName::new(&format!("box-{number}")).unwrap(),
         incarnation: Incarnation(7),
+        incarnation_is_guessed: false,
         generation: Generation(1),
         groups: BTreeMap::from([(group(), group_params)]),
         tests: BTreeMap::from([(

@@ -9,6 +9,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
+/// The file with the start counter.
+const INCARNATION: &str = "incarnation";
 /// A counter's file is 20 digits and a line end; more is not one of ours.
 const MAX_COUNTER: u64 = 64;
 /// 2020-01-01 UTC in seconds: a clock before that was never set.
@@ -60,13 +62,14 @@ pub struct Start {
 /// Where an incarnation comes from.
 #[derive(Debug)]
 pub enum Origin {
-    /// One more than the stored one: the ordinary case.
+    /// One more than the stored one, or the time in seconds if that is greater: the ordinary case. The time makes up for a
+    /// state directory that was put back from a copy.
     Stored,
     /// There was no stored one: a first start, or a new data partition. It is the time in seconds, which is greater
     /// than any counter that started the same way and was raised less than once a second.
     Time,
-    /// As [`Origin::Time`], but the clock was never set, so peers that know this box from before may take it for a
-    /// replay until it has been away for their dead interval. Set the clock or restore the state directory.
+    /// As [`Origin::Time`], but the clock was never set: an earlier life may have had it, and peers that know that life
+    /// take this one for a replay. They say so within a beat, and [`Store::incarnation_after`] follows.
     UnsetClock,
     /// It could not be stored: greater than the last one by the clock alone. Repair the state directory before the
     /// next start.
@@ -132,14 +135,15 @@ impl Store {
     /// clock.
     #[must_use]
     pub fn next_incarnation(&self, unix_seconds: u64) -> Start {
-        const NAME: &str = "incarnation";
-        let (stored, damage) = match self.counter(NAME) {
+        let (stored, damage) = match self.counter(INCARNATION) {
             Ok(stored) => (stored, None),
             Err(error) => (None, Some(error)),
         };
-        let incarnation = stored.map_or(unix_seconds.max(1), |stored| stored.saturating_add(1));
+        let after = stored.map_or(1, |stored| stored.saturating_add(1));
+        let incarnation =
+            if stored.is_some() && unix_seconds < CLOCK_WAS_SET { after } else { after.max(unix_seconds) };
         // A file that can not be read can be written over: nothing in it is of use.
-        match self.write(NAME, format!("{incarnation}\n").as_bytes()) {
+        match self.write(INCARNATION, format!("{incarnation}\n").as_bytes()) {
             Err(error) => Start { incarnation: incarnation.max(unix_seconds), origin: Origin::NotStored(error) },
             Ok(()) => {
                 if let Some(error) = damage {
@@ -153,6 +157,18 @@ impl Store {
                 Start { incarnation, origin }
             }
         }
+    }
+
+    /// Goes on under an incarnation greater than `known`, on disk before it is returned if that can be: others know of a
+    /// life of this box that its own counter does not.
+    #[must_use]
+    pub fn incarnation_after(&self, known: u64, unix_seconds: u64) -> Start {
+        let incarnation = known.saturating_add(1).max(unix_seconds);
+        let origin = match self.write(INCARNATION, format!("{incarnation}\n").as_bytes()) {
+            Ok(()) => Origin::Stored,
+            Err(error) => Origin::NotStored(error),
+        };
+        Start { incarnation, origin }
     }
 }
 
@@ -248,6 +264,22 @@ mod tests {
         assert_eq!(start.incarnation, 1_700_000_500);
         let Origin::NotStored(error) = start.origin else { panic!("{start:?}") };
         assert!(error.to_string().contains("incarnation"), "{error}");
+    }
+
+    #[test]
+    fn the_clock_makes_up_for_a_state_directory_from_a_copy_and_peers_for_both() {
+        let (_directory, store) = store();
+        store.write("incarnation", b"1700000000\n").unwrap();
+        let start = store.next_incarnation(1_700_009_000);
+        assert!(matches!(start, Start { incarnation: 1_700_009_000, origin: Origin::Stored }), "{start:?}");
+        for (known, clock, expected) in [(1_800_000_000, 0, 1_800_000_001), (5, 1_900_000_000, 1_900_000_000)] {
+            assert_eq!(store.incarnation_after(known, clock).incarnation, expected);
+            assert_eq!(store.counter("incarnation").unwrap(), Some(expected));
+        }
+        assert_eq!(store.next_incarnation(0).incarnation, 1_900_000_001);
+        fs::create_dir_all(store.path("incarnation.tmp/in-the-way")).unwrap();
+        let start = store.incarnation_after(2_000_000_000, 0);
+        assert!(matches!(start, Start { incarnation: 2_000_000_001, origin: Origin::NotStored(_) }), "{start:?}");
     }
 
     #[test]

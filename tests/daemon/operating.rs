@@ -3,7 +3,7 @@
 use super::lab::{Lab, run, until};
 use super::terminal;
 use rais::ctl::protocol::{Request, Response};
-use rais_core::notification::Notification;
+use rais_core::notification::{HostState, Notification};
 use std::fs;
 
 #[test]
@@ -92,6 +92,40 @@ fn a_box_that_was_quiesced_at_night_is_found_quiesced_after_a_crash_until_somebo
     lab.gateway(2).start();
     lab.settle();
     assert!(!lab.gateways()[1].group().unwrap().hosts[1].quiesced);
+}
+
+#[test]
+fn a_box_whose_start_counter_was_lost_is_told_by_its_peers_and_serves_again() {
+    let mut lab = Lab::new(2);
+    lab.start();
+    let life = |lab: &Lab| lab.gateways()[0].group().unwrap().hosts[1].incarnation.0;
+    let before = life(&lab);
+    lab.gateway(2).kill_with_guardian();
+    // The machine's clock is right, so it takes a counter that runs ahead of it to make one that falls.
+    fs::write(lab.gateway(2).state().join("incarnation"), format!("{}\n", before + 1_000_000_000)).unwrap();
+    lab.gateway(2).start();
+    lab.settle();
+    let ahead = life(&lab);
+    assert_eq!(ahead, before + 1_000_000_001);
+    lab.gateway(2).kill_with_guardian();
+    fs::remove_file(lab.gateway(2).state().join("incarnation")).unwrap();
+    lab.gateway(2).start();
+    lab.settle();
+    until("10.99.0.102 goes home", || match lab.gateways()[1].has("10.99.0.102") {
+        true => Ok(()),
+        false => Err(String::from("not yet")),
+    });
+    assert!(life(&lab) > ahead, "{} after {ahead}", life(&lab));
+    let stored = fs::read_to_string(lab.gateway(2).state().join("incarnation")).unwrap();
+    assert_eq!(stored.trim(), life(&lab).to_string(), "it is kept");
+    let log = lab.gateway(2).log();
+    assert!(log.contains("its start counter was lost"), "{log}");
+    // The guardian speaks in the new life's name.
+    lab.gateway(2).kill();
+    until("box 1 knows at once", || match lab.gateways()[0].group()?.hosts[1].state {
+        HostState::Left => Ok(()),
+        state => Err(format!("{state:?}")),
+    });
 }
 
 #[test]

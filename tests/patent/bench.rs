@@ -68,6 +68,7 @@ pub(crate) fn params(number: u8, preferred: &[u8]) -> BoxParams {
     BoxParams {
         name: HostName::new(&format!("box-{number}")).unwrap(),
         incarnation: Incarnation(1),
+        incarnation_is_guessed: false,
         generation: Generation(1),
         groups: BTreeMap::from([(group(), group_params)]),
         tests: BTreeMap::from([(

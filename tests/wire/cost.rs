@@ -24,6 +24,7 @@ fn node(number: u8, addresses: u32, now: Instant) -> Node {
     let params = BoxParams {
         name: format!("edge-{number}").parse().unwrap(),
         incarnation: Incarnation(1),
+        incarnation_is_guessed: false,
         generation: Generation(1),
         groups: BTreeMap::from([("http".parse().unwrap(), group)]),
         tests: BTreeMap::new(),

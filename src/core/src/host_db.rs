@@ -154,6 +154,17 @@ impl HostDb {
         }
     }
 
+    /// What is known here of a box's newest life, by itself or by others. What others said is told as too old to count
+    /// for more than its incarnation: second-hand ages are never passed on (G-4).
+    pub(crate) fn last_words(&self, id: IdAddress, dead_after: Duration, now: Instant) -> Option<Heard> {
+        if let Some(Host { incarnation, heard_sequence: sequence, heard, .. }) = self.hosts.get(&id) {
+            let (incarnation, sequence, age) = (*incarnation, *sequence, now.since(*heard));
+            return Some(Heard { id, incarnation, sequence, age, loss: 0 });
+        }
+        let floor = self.floors.get(&id)?;
+        Some(Heard { id, incarnation: floor.incarnation, sequence: floor.closed, age: dead_after, loss: 0 })
+    }
+
     /// A box.
     pub(crate) fn host(&self, id: IdAddress) -> Option<&Host> {
         self.hosts.get(&id)

@@ -6,7 +6,7 @@ use crate::info_message::Message;
 use crate::notification::{Notification, PartitionState, Reason};
 use crate::operator::StandingOrders;
 use crate::params::BoxParams;
-use crate::quantity::Ticket;
+use crate::quantity::{Incarnation, Ticket};
 use crate::time::Duration;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -86,6 +86,12 @@ pub enum Input {
         interface: InterfaceName,
         /// It has one now.
         up: bool,
+    },
+    /// This box lives on under another incarnation, which is kept already: the answer to [`Action::Outlive`]. One that is
+    /// not greater than the present one changes nothing.
+    Outlived {
+        /// The incarnation.
+        incarnation: Incarnation,
     },
     /// An operator asks for something.
     Command(Command),
@@ -227,6 +233,13 @@ pub enum Action {
     },
     /// Tell the operator.
     Notify(Notification),
+    /// Others know a life of this box that is not before this one: its start counter was lost, and they drop all it says as
+    /// a replay. Keep a greater incarnation than `known`, one that no life of this box had, and answer with
+    /// [`Input::Outlived`].
+    Outlive {
+        /// The greatest incarnation that they know.
+        known: Incarnation,
+    },
     /// Keep what the operator ordered, in the place of all before, for this box's next life. Comes before the answer to
     /// who ordered it.
     Remember(StandingOrders),

@@ -67,10 +67,11 @@ impl Node {
     }
 
     fn started(params: BoxParams, planted: Planted, now: Instant) -> Self {
-        let BoxParams { name, incarnation, generation, groups, tests, loads, mut orders } = params;
+        let BoxParams { name, incarnation, incarnation_is_guessed, generation, groups, tests, loads, mut orders } =
+            params;
         let ordered = orders.clone();
         orders.keep_groups(|group| groups.contains_key(group));
-        let identity = Identity { name, incarnation, generation, planted };
+        let identity = Identity { name, incarnation, guessed: incarnation_is_guessed, generation, planted };
         let join = |(name, params): (GroupName, GroupParams)| {
             (name.clone(), Group::new(name.clone(), params, identity.clone(), orders.of(&name), now))
         };
@@ -176,6 +177,13 @@ impl Node {
                     self.link_carriers(now);
                 }
             }
+            Input::Outlived { incarnation } if incarnation > self.identity.incarnation => {
+                self.identity.incarnation = incarnation;
+                for group in self.groups.values_mut() {
+                    group.outlive(incarnation, now, out);
+                }
+            }
+            Input::Outlived { .. } => {}
             Input::Command(command) => {
                 let answer = self.command(command, now);
                 self.out.push(Action::Answer(answer));
@@ -334,12 +342,12 @@ impl Node {
 
     /// Takes a new configuration in place: what is in both keeps running, what is gone is released and left.
     fn configure(&mut self, params: BoxParams, now: Instant) {
-        let BoxParams { name, incarnation: _, generation, mut groups, tests, loads, orders: _ } = params;
+        let BoxParams { name, generation, mut groups, tests, loads, .. } = params;
         let ordered = self.orders.clone();
         self.orders.keep_groups(|group| groups.contains_key(group));
         self.remember(&ordered);
-        let Identity { incarnation, planted, .. } = self.identity;
-        self.identity = Identity { name, incarnation, generation, planted };
+        let Identity { incarnation, guessed, planted, .. } = self.identity;
+        self.identity = Identity { name, incarnation, guessed, generation, planted };
         self.tests.retain(|name, _| tests.contains_key(name));
         for (name, params) in tests {
             match self.tests.get_mut(&name) {

@@ -30,6 +30,10 @@ pub struct BoxParams {
     pub name: HostName,
     /// This start's number (G-1).
     pub incarnation: Incarnation,
+    /// Nobody can tell whether an earlier life had it: it was neither counted nor is it from a clock. Such a box takes
+    /// nothing before it has listened for a dead interval, in which its peers tell it.
+    #[serde(default)]
+    pub incarnation_is_guessed: bool,
     /// Generation of the running configuration (G-62).
     pub generation: Generation,
     /// The groups this box belongs to.

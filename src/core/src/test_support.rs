@@ -68,6 +68,7 @@ pub(crate) fn box_params(n: u8, preferred: &[u8], pool: &[u8]) -> BoxParams {
     BoxParams {
         name: HostName::new(&format!("box-{n}")).unwrap(),
         incarnation: Incarnation(1),
+        incarnation_is_guessed: false,
         generation: Generation(1),
         groups: BTreeMap::from([(group_name(), group_params(n, preferred, pool))]),
         tests: BTreeMap::new(),

@@ -62,6 +62,7 @@ pub extern "C" fn rais_core_step() -> usize {
         BoxParams {
             name,
             incarnation: Incarnation(1),
+            incarnation_is_guessed: false,
             generation: Generation(1),
             groups: alloc::collections::BTreeMap::new(),
             tests: alloc::collections::BTreeMap::new(),

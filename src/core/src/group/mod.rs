@@ -2,7 +2,7 @@
 //!
 //! Here are its state and its clockwork; who is well is in `health`, what it says in `transmit`, what it makes of what it
 //! hears in `receive`, what it does with addresses in `serving`, how it leads in `leading`, how it goes in `leaving`,
-//! whether its part of the group may serve in `partition`, and its picture in `picture`.
+//! how it learns that its life is not its newest in `lives`, whether its part of the group may serve in `partition`, and its picture in `picture`.
 //! It knows nothing of other groups, and of the box only what it is told.
 
 mod agreement;
@@ -11,6 +11,7 @@ mod conflict;
 mod health;
 mod leading;
 mod leaving;
+mod lives;
 mod partition;
 mod picture;
 mod receive;
@@ -51,6 +52,8 @@ use transmit::Schedule;
 pub(crate) struct Identity {
     pub(crate) name: HostName,
     pub(crate) incarnation: Incarnation,
+    /// An earlier life may have had the incarnation, for all this box knows.
+    pub(crate) guessed: bool,
     pub(crate) generation: Generation,
     pub(crate) planted: Planted,
 }
@@ -131,6 +134,8 @@ pub(crate) struct Group {
     entry_stale: bool,
     /// The entry differs from what was last sent.
     entry_unsent: bool,
+    /// The greatest incarnation of this box that others told of and that is not before this life.
+    told_life: Option<Incarnation>,
     /// What was announced since then.
     announced: BTreeSet<ServiceAddress>,
     sequence: Sequence,
@@ -145,6 +150,7 @@ impl Group {
     /// Joins a group: nothing is known of it yet.
     pub(crate) fn new(name: GroupName, params: GroupParams, identity: Identity, intent: Intent, now: Instant) -> Self {
         let (load, capacity) = load_object::UNMEASURED;
+        let willing = !intent.quiesces() && !identity.guessed;
         let mut group = Self {
             name,
             identity,
@@ -156,7 +162,7 @@ impl Group {
                 load,
                 capacity,
             },
-            healthy_since: (!intent.quiesces()).then_some(now),
+            healthy_since: willing.then_some(now),
             own_transitions: 0,
             own_last_change: now,
             stage: Stage::Running,
@@ -188,6 +194,7 @@ impl Group {
             entry_version: EntryVersion::default(),
             entry_stale: true,
             entry_unsent: true,
+            told_life: None,
             announced: BTreeSet::new(),
             sequence: Sequence::default(),
             schedule: Schedule::starting(now),
@@ -292,7 +299,9 @@ impl Group {
     }
 
     fn quiesced(&self) -> bool {
-        self.fitness.intent.quiesces() || self.stage != Stage::Running
+        // Orders to an earlier life, recorded and sent again, would be orders to one that has its incarnation.
+        let in_doubt = self.identity.guessed && !self.settled;
+        self.fitness.intent.quiesces() || self.stage != Stage::Running || in_doubt
     }
 
     fn draining(&self) -> bool {
@@ -394,6 +403,9 @@ impl Group {
         let listened = listened && !self.crowded;
         if !self.settled && (listened || self.identity.planted.is(Mutation::ActUnsettled)) {
             self.settled = true;
+            if self.available() {
+                self.healthy_since = self.healthy_since.or(Some(now));
+            }
             self.status_changed(out);
         }
     }

@@ -46,8 +46,8 @@ impl Group {
         self.note_link(sender, incarnation, sequence, interface, now);
         let reborn = match admission {
             Admission::Accepted { reborn } => reborn,
-            Admission::Duplicate => return self.drop_one(DropCause::Duplicate),
-            Admission::Replay => return self.drop_one(DropCause::Replay),
+            Admission::Duplicate => return self.drop_old(sender, DropCause::Duplicate),
+            Admission::Replay => return self.drop_old(sender, DropCause::Replay),
             Admission::Full => {
                 self.crowded = true;
                 return self.drop_one(DropCause::OverLimit);
@@ -98,7 +98,7 @@ impl Group {
             if let Some(host) = self.hosts.host_mut(sender) {
                 host.take_status(status);
             }
-            self.hear_of_others(sender, &heard, now);
+            self.hear_of_others(sender, &heard, now, out);
         }
         let Some(host) = self.hosts.host_mut(sender) else { return };
         // Only now: until it was heard last the box was as it was before. What comes after later news proves nothing: it
@@ -169,14 +169,14 @@ impl Group {
         all <= VOUCHERS || before_me.count() < VOUCHERS
     }
 
-    fn hear_of_others(&mut self, sender: IdAddress, heard: &[Heard], now: Instant) {
+    fn hear_of_others(&mut self, sender: IdAddress, heard: &[Heard], now: Instant, out: &mut Outbox) {
         for heard in heard {
             if heard.id != self.params.id {
                 let told_now = self.identity.planted.is(Mutation::DoubleCountAges);
                 let age = if told_now { Duration::ZERO } else { heard.age };
                 let (tolerance, dead_after) = (self.params.beat / 8, self.params.dead_after);
                 self.hosts.heard_by_another(&Heard { age, ..*heard }, tolerance, dead_after, now);
-            } else if heard.incarnation == self.identity.incarnation
+            } else if self.is_of_this_life(heard, out)
                 && let Some(host) = self.hosts.host_mut(sender)
             {
                 host.heard_us = host.heard_us.max(Some(now.before(heard.age)));

@@ -25,6 +25,8 @@ const SENT_REMEMBERED: usize = 64;
 /// Most boxes told of in one message; in a larger group they take turns. So a beat costs no more than 4 kB a second at
 /// 100 ms, however large the group.
 const MOST_HEARD: usize = 8;
+/// Of these, boxes whose life is over.
+const MOST_PAST: usize = 2;
 /// A datagram's payload (G-3).
 const DATAGRAM_OCTETS: usize = 1400;
 /// Of it: the header and signature, the status, and four control addresses.
@@ -51,6 +53,8 @@ pub(super) struct Schedule {
     answer: bool,
     last_answer: Option<Instant>,
     vouched: BTreeSet<IdAddress>,
+    /// Boxes that speak as if from a life that is over: the next beat tells what was last heard of them.
+    past: BTreeSet<IdAddress>,
     /// When the last info messages left.
     sent: VecDeque<(Sequence, Instant)>,
 }
@@ -69,6 +73,7 @@ impl Schedule {
             answer: false,
             last_answer: None,
             vouched: BTreeSet::new(),
+            past: BTreeSet::new(),
             sent: VecDeque::new(),
         }
     }
@@ -93,6 +98,14 @@ impl Schedule {
     pub(super) fn vouch_for(&mut self, host: IdAddress) {
         self.answer = true;
         self.vouched.insert(host);
+    }
+
+    /// A box spoke as if from a life that is over. Whoever sends recorded messages again gets nothing sent by this: it
+    /// goes with the beat.
+    pub(super) fn tell_past_of(&mut self, host: IdAddress) {
+        if self.past.len() < MOST_PAST {
+            self.past.insert(host);
+        }
     }
 
     /// When the info message with this number left, if it was one of the last.
@@ -177,7 +190,8 @@ impl Group {
             self.entry_version = self.entry_version.next();
             self.schedule.full_owed = FULL_REPEATS;
         }
-        let heard = self.heard(self.schedule.full_owed > 0, now);
+        let is_beat = self.schedule.beats != beats;
+        let heard = self.heard(self.schedule.full_owed > 0, is_beat, now);
         if self.schedule.full_owed == 0 {
             return self.send_info(None, heard, out);
         }
@@ -312,7 +326,7 @@ impl Group {
     /// What this box heard of the others directly, the leader always among them, the rest taking turns (G-4). Of the
     /// dead, too, when the entry goes out `in_full`, as it does for a newcomer: nobody shall sell it their old words for
     /// new ones.
-    fn heard(&mut self, in_full: bool, now: Instant) -> Vec<Heard> {
+    fn heard(&mut self, in_full: bool, is_beat: bool, now: Instant) -> Vec<Heard> {
         let planted = self.identity.planted;
         let tell = |(id, host): (IdAddress, &crate::host_db::Host)| {
             let heard = if planted.is(Mutation::DoubleCountAges) { host.last_heard() } else { host.heard };
@@ -329,6 +343,9 @@ impl Group {
         let heir = self.heir().filter(|heir| !vouched.contains(heir));
         let heir = heir.and_then(|id| Some((id, self.hosts.host(id)?)));
         let mut heard: Vec<_> = leader.into_iter().chain(heir).chain(asked).filter_map(tell).collect();
+        let past = if is_beat { core::mem::take(&mut self.schedule.past) } else { BTreeSet::new() };
+        let untold = past.into_iter().filter(|id| heard.iter().all(|heard| heard.id != *id)).collect::<Vec<_>>();
+        heard.extend(untold.into_iter().filter_map(|id| self.hosts.last_words(id, self.params.dead_after, now)));
         let told: BTreeSet<_> = heard.iter().map(|heard| heard.id).chain(self.leader).collect();
         let untold = |(id, host): &(IdAddress, &crate::host_db::Host)| !told.contains(id) && (in_full || host.live());
         let others: Vec<_> = self.hosts.iter().filter(untold).filter_map(tell).collect();

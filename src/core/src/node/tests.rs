@@ -26,6 +26,7 @@ struct Lab {
 }
 
 mod limits;
+mod lives;
 mod operator;
 mod policies;
 
@@ -85,6 +86,10 @@ impl Lab {
                     self.nodes.get_mut(&n).unwrap().handle(now, finished);
                 }
                 Action::Stopped => drop(self.nodes.remove(&n)),
+                Action::Outlive { known } => {
+                    let incarnation = known.next();
+                    self.nodes.get_mut(&n).unwrap().handle(now, Input::Outlived { incarnation });
+                }
                 _ => {}
             }
             self.log.push((n, action));

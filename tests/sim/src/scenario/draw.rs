@@ -22,6 +22,7 @@
 //! | the boxes measure each other's beats for 60 beats first | 40 % |
 //! | a new configuration, box by box | 15 % of the orderly and rough ones: addresses change hands, leave or join the pool (60 %), timers, failback and choice (each 25 %) |
 //! | rolling upgrade, box by box | 6 %; another 4 % begin with both releases |
+//! | a box loses its start counter, its clock never set | 3 % of the orderly and rough ones, in half of those with somebody who replays soon after |
 //! | a datagram recorder who replays | 2 % of the orderly and rough ones: 20 to 2,000 datagrams, in 70 % of those soon after a box was killed and started anew |
 //!
 //! Then 1 to 6 faults (mild: 1 to 3, one after the other) from the tables in [`Scenario::draw_fault`], each for 50 ms to
@@ -35,6 +36,8 @@ use std::time::Duration;
 
 /// How many histories in a thousand, of those that are not mild, have somebody who replays recorded datagrams.
 const REPLAYS: u64 = 20;
+/// The same of those where a box loses its start counter.
+const FORGETS: u64 = 30;
 
 impl Scenario {
     /// Draws a history.
@@ -192,6 +195,10 @@ impl Scenario {
             let from = at(r);
             self.draw_replay(from, r);
         }
+        if r.chance(FORGETS) {
+            let from = at(r);
+            self.draw_forgetting(from, r);
+        }
         self.episodes.sort_by_key(|episode| episode.from);
     }
 
@@ -207,6 +214,17 @@ impl Scenario {
             at = started + r.pick(&[0, 5 * MS, 100 * MS, 500 * MS]) + r.between(0, 50 * MS);
         }
         self.episodes.push(Episode { from: at, until: None, fault: Fault::Replay(count) });
+    }
+
+    /// A box forgets which life it is in, and what its earlier lives were told may be told to it again.
+    fn draw_forgetting(&mut self, from: Micros, r: &mut Random) {
+        let started = from + r.pick(&[50 * MS, 500 * MS, 2 * SECOND]) + r.between(0, 300 * MS);
+        let fault = Fault::Forget(r.index(self.boxes.len()), r.chance(500));
+        self.episodes.push(Episode { from, until: Some(started), fault });
+        if r.chance(500) {
+            let at = started + r.pick(&[0, 5 * MS, 100 * MS, 500 * MS]) + r.between(0, 50 * MS);
+            self.episodes.push(Episode { from: at, until: None, fault: Fault::Replay(r.pick(&[200, 2000])) });
+        }
     }
 
     /// One mild fault after the other, with time to recover between them.

@@ -19,6 +19,9 @@ pub enum Scripts {
 pub enum Fault {
     /// The box loses power; its kernel's addresses go with it. Ends with a restart.
     PowerCut(usize),
+    /// The box loses power and, with its disk, what it knew; nor was its clock ever set. Ends with a restart under
+    /// incarnation 1, or (`true`: the disk was only not written) under the one it had.
+    Forget(usize, bool),
     /// The daemon is killed; the kernel keeps the addresses for their lease. Ends with a restart.
     Kill(usize),
     /// The daemon does not run; messages pile up in its socket. Ends with all of them at once.
@@ -101,7 +104,13 @@ impl Fault {
     pub fn loses_somebody(&self) -> bool {
         let gone = matches!(
             self,
-            Self::PowerCut(_) | Self::Kill(_) | Self::Freeze(_) | Self::Stop(_) | Self::Upgrade(_) | Self::OneWay(..)
+            Self::PowerCut(_)
+                | Self::Forget(..)
+                | Self::Kill(_)
+                | Self::Freeze(_)
+                | Self::Stop(_)
+                | Self::Upgrade(_)
+                | Self::OneWay(..)
         );
         gone || self.hearing() == Hearing::Cut
     }
@@ -132,6 +141,7 @@ impl Fault {
     pub fn hits(&self) -> Option<usize> {
         match *self {
             Self::PowerCut(index)
+            | Self::Forget(index, _)
             | Self::Kill(index)
             | Self::Freeze(index)
             | Self::Stop(index)
@@ -155,6 +165,8 @@ impl Fault {
         let whole = |group: &Option<usize>| group.map_or_else(String::new, |group| format!(" in group {}", group + 1));
         match self {
             Self::PowerCut(i) => format!("box {} has no power", i + 1),
+            Self::Forget(i, false) => format!("box {} has no power, and forgets what it knew", i + 1),
+            Self::Forget(i, true) => format!("box {} has no power, and did not count its start", i + 1),
             Self::Kill(i) => format!("the daemon of box {} is killed", i + 1),
             Self::Freeze(i) => format!("the daemon of box {} is frozen", i + 1),
             Self::Stop(i) => format!("the daemon of box {} is told to stop", i + 1),

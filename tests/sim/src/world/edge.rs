@@ -64,6 +64,12 @@ impl World {
                 let last = self.last_load_move.replace(self.now);
                 self.judge(|world| invariants::load_moves::are_slow(world, last));
             }
+            Action::Outlive { known } => {
+                let life = self.boxes[index].life;
+                let incarnation = known.0 + self.random.between(1, 3);
+                let written = self.now + self.random.between(MS, 20 * MS);
+                self.at(written, Event::Outlived { at: index, life, incarnation });
+            }
             Action::Remember(orders) => self.boxes[index].orders = orders,
             Action::Notify(_) | Action::Answer(_) => {}
         }

@@ -31,6 +31,11 @@ impl World {
                 self.boxes[index].kernel.clear();
                 self.down(index);
             }
+            Fault::Forget(index, counted_last) => {
+                self.boxes[index].kernel.clear();
+                self.down(index);
+                self.boxes[index].forget(counted_last);
+            }
             Fault::Kill(index) => {
                 self.down(index);
                 self.excuse_for_the_lease(index);
@@ -87,7 +92,9 @@ impl World {
         self.network_was_slow |= matches!(fault, Fault::Delay(_) | Fault::Duplication(_));
         self.see_who_is_parted();
         match fault {
-            Fault::PowerCut(index) | Fault::Kill(index) | Fault::Stop(index) => self.start(index),
+            Fault::PowerCut(index) | Fault::Forget(index, _) | Fault::Kill(index) | Fault::Stop(index) => {
+                self.start(index);
+            }
             Fault::Freeze(index) if std::mem::take(&mut self.boxes[index].frozen) => self.thaw(index),
             Fault::Test(index) => self.boxes[index].well = true,
             Fault::Carrier(index, lan) => {

@@ -27,6 +27,8 @@ impl SimBox {
             frozen: false,
             well: true,
             carrier: [true; 2],
+            incarnation: 0,
+            guesses: false,
             orders: StandingOrders::default(),
             quiesced: [false; 2],
             stopping: false,
@@ -38,6 +40,18 @@ impl SimBox {
             asked: Vec::new(),
             next_tick: Micros::MAX,
             backlog: VecDeque::new(),
+        }
+    }
+}
+
+impl SimBox {
+    /// Its disk is lost, or the last start was not counted.
+    pub(super) fn forget(&mut self, counted_last: bool) {
+        self.guesses = true;
+        if counted_last {
+            self.incarnation = self.incarnation.saturating_sub(1);
+        } else {
+            (self.incarnation, self.orders) = (0, StandingOrders::default());
         }
     }
 }
@@ -55,7 +69,8 @@ impl World {
         let group = |group: usize| (self.names.groups[group].clone(), self.group_params(index, group, tested, loads));
         BoxParams {
             name: HostName::new(&format!("box-{}", index + 1)).expect("a good name"),
-            incarnation: Incarnation(u64::from(self.boxes[index].life)),
+            incarnation: Incarnation(self.boxes[index].incarnation),
+            incarnation_is_guessed: self.boxes[index].guesses,
             generation: Generation(self.boxes[index].config as u64 + 1),
             groups: members.map(group).collect::<BTreeMap<GroupName, _>>(),
             tests: if tested { BTreeMap::from([(self.names.test.clone(), test)]) } else { BTreeMap::new() },
@@ -108,6 +123,7 @@ impl World {
         let now = self.now;
         let a_box = &mut self.boxes[index];
         a_box.life += 1;
+        a_box.incarnation += 1;
         a_box.kernel.clear(); // What an earlier life left is removed (G-34).
         a_box.backlog.clear();
         (a_box.frozen, a_box.stopping, a_box.restart_when_stopped) = (false, false, false);
@@ -124,6 +140,7 @@ impl World {
             #[cfg(not(feature = "mutations"))]
             Some(_) => unreachable!("built without mutations"),
         });
+        self.boxes[index].guesses = false;
         for lan in 0..2 {
             if !self.boxes[index].carrier[lan] {
                 self.handle(index, Input::Carrier { interface: self.names.lans[lan].clone(), up: false });
@@ -132,6 +149,19 @@ impl World {
         self.drain(index, None);
         // A starting box counts as well until its test has failed anew.
         self.boxes[index].away_since = [None; 2];
+        self.see_who_is_away();
+    }
+
+    /// A box goes on under an incarnation that its peers do not know.
+    pub(super) fn live_on(&mut self, index: usize, incarnation: u64) {
+        if incarnation <= self.boxes[index].incarnation {
+            return;
+        }
+        self.boxes[index].incarnation = incarnation;
+        // Only now do the others hear it, and it listens anew.
+        self.promise_again(0);
+        self.prolong_excuses();
+        self.handle(index, Input::Outlived { incarnation: Incarnation(incarnation) });
         self.see_who_is_away();
     }
 

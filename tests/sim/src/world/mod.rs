@@ -92,6 +92,12 @@ enum Event {
         at: usize,
         life: u32,
     },
+    /// The edge has kept a greater incarnation, as the node wanted.
+    Outlived {
+        at: usize,
+        life: u32,
+        incarnation: u64,
+    },
     /// A thawed daemon gets to read its configuration.
     Reload(usize),
     Witnessed {
@@ -132,6 +138,10 @@ pub struct SimBox {
     pub well: bool,
     /// Its service interfaces have a carrier: the groups' common one, and the second group's own.
     pub carrier: [bool; 2],
+    /// Its start counter, as on its disk.
+    pub incarnation: u64,
+    /// The counter is not what the last life had.
+    pub guesses: bool,
     /// What is on its disk of what an operator ordered.
     pub orders: StandingOrders,
     /// An operator quiesced it, in each group.
@@ -402,6 +412,7 @@ impl World {
             Event::Step { at, .. }
             | Event::Tested { at, .. }
             | Event::Sampled { at, .. }
+            | Event::Outlived { at, .. }
             | Event::Witnessed { at, .. }
                 if self.boxes[at].frozen =>
             {
@@ -424,7 +435,10 @@ impl World {
                 let result = if self.reaches_witness(at, group) { Ok(()) } else { Err(String::from("no answer")) };
                 self.handle(at, Input::Witnessed { group: self.names.groups[group].clone(), witness, result });
             }
-            Event::Tested { .. } | Event::Sampled { .. } | Event::Witnessed { .. } => {}
+            Event::Outlived { at, life, incarnation } if self.boxes[at].life == life => {
+                self.live_on(at, incarnation);
+            }
+            Event::Tested { .. } | Event::Sampled { .. } | Event::Witnessed { .. } | Event::Outlived { .. } => {}
             Event::Reload(index) => self.reload(index),
             Event::Begin(episode) => self.begin(episode),
             Event::End(episode) => self.finish(episode),
