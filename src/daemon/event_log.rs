@@ -5,7 +5,9 @@
 //! lines on disk, never an event in memory nor a notification.
 //!
 //! *Numbers* are reserved on disk in blocks before they are used. A life that ends well says which was its last; after one
-//! that did not, counting goes on behind its block, because receivers may have seen numbers that the disk has not.
+//! that did not, counting goes on behind its block, because receivers may have seen numbers that the disk has not. A
+//! reservation that the disk refuses is tried again with every event. Only a life in which it refuses all of them, and that
+//! then does not end well, can have used numbers that another one uses: such events still differ in their incarnation.
 //!
 //! *Wear*: lines go to the kernel at once, so that a killed daemon loses nothing, and from there to the disk at most every
 //! [`SYNC_EVERY`]: some 20 KB of a flash's blocks each, 170 MB a day at the very worst. A power cut loses that much.
@@ -26,10 +28,12 @@ const FILE_EVENTS: usize = MAX_EVENTS / 2;
 const FILES: usize = 3;
 /// Larger than any file of ours: 5,000 lines of the longest kind.
 const MAX_FILE: u64 = 32 << 20;
-/// How many numbers are reserved at a time: more than are used while a slow disk writes one line.
+/// How many numbers are reserved at a time.
 const BLOCK: u64 = 10_000;
+/// The writer reserves the next block so many numbers ahead: whatever may wait in the queue is within the last one.
+const AHEAD: u64 = BLOCK / 2;
 /// Lines that may wait for a disk that does not answer.
-const QUEUE: usize = 16_384;
+const QUEUE: usize = AHEAD as usize;
 /// How long lines may stay in the kernel alone.
 const SYNC_EVERY: Duration = Duration::from_secs(10);
 /// How long a stopping daemon waits for the disk.
@@ -68,42 +72,35 @@ pub(super) struct Left {
 #[derive(Debug)]
 pub(super) struct EventLog {
     queue: SyncSender<Entry>,
-    reserved: u64,
     full: bool,
 }
 
 #[derive(Debug)]
 enum Entry {
     Event(Event),
-    Reserve(u64),
     Close(u64, SyncSender<()>),
 }
 
 impl EventLog {
-    /// Reads what earlier lives left, reserves this life's first numbers, and starts the writer.
+    /// Reserves the first numbers of a life behind `newest`, and starts the writer. A reservation that the disk refuses is
+    /// logged and tried again later.
     ///
     /// # Errors
-    /// The file system's; what could be read is lost to this life, and what is on disk is as it was.
-    pub(super) fn open(directory: &Path) -> io::Result<(Self, Left)> {
+    /// The file system's: nothing can be written in this life.
+    pub(super) fn open(directory: &Path, newest: u64) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let left = read(directory)?;
-        let mut writer = Writer::open(directory)?;
-        let reserved = left.newest + BLOCK;
-        writer.put(&Line::Reserved { through: reserved })?;
-        writer.file.sync_all()?;
+        let mut numbers = Numbers { lines: Writer::open(directory)?, reserved: 0 };
+        if let Err(error) = numbers.reserve_behind(newest) {
+            tracing::error!(%error, "the disk refuses events; they are kept in memory");
+        }
         File::open(directory)?.sync_all()?;
         let (queue, entries) = sync_channel(QUEUE);
-        std::thread::Builder::new().name(String::from("event-log")).spawn(move || write_down(&entries, writer))?;
-        Ok((Self { queue, reserved, full: false }, left))
+        std::thread::Builder::new().name(String::from("event-log")).spawn(move || write_down(&entries, numbers))?;
+        Ok(Self { queue, full: false })
     }
 
     /// Leaves an event for the writer; if too many wait it is left out.
     pub(super) fn append(&mut self, event: &Event) {
-        // Half a block ahead: there is time to write it down before the first of them is used.
-        if event.number + BLOCK / 2 > self.reserved && self.queue.try_send(Entry::Reserve(event.number + BLOCK)).is_ok()
-        {
-            self.reserved = event.number + BLOCK;
-        }
         let full = matches!(self.queue.try_send(Entry::Event(event.clone())), Err(TrySendError::Full(_)));
         if full && !self.full {
             tracing::error!("the disk does not answer: events are kept in memory only");
@@ -134,24 +131,46 @@ fn number_of(path: &Path) -> Option<u64> {
     (digits.len() == 20).then(|| digits.parse().ok()).flatten()
 }
 
-fn read(directory: &Path) -> io::Result<Left> {
+/// What earlier lives left.
+///
+/// # Errors
+/// The directory can not be read. A file that can not counts as a bad line.
+pub(super) fn read(directory: &Path) -> io::Result<Left> {
     let mut left = Left::default();
-    for path in files(directory)? {
+    // The newest event's number, and up to where numbers are reserved since the last good end.
+    let (mut used, mut reserved) = (0, None);
+    let files = match files(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(left),
+        files => files?,
+    };
+    for path in files {
         let mut text = Vec::new();
-        File::open(path)?.take(MAX_FILE).read_to_end(&mut text)?;
+        if let Err(error) = File::open(&path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut text)) {
+            tracing::warn!(%error, path = %path.display(), "a file of the event log can not be read");
+            left.bad_lines += 1;
+        }
         for line in text.split(|octet| *octet == b'\n').filter(|line| !line.is_empty()) {
             match decode(line) {
                 Some(Line::Event(event)) => {
-                    left.newest = left.newest.max(event.number);
+                    used = used.max(event.number);
+                    // Numbers that nobody reserved: the reservation was lost.
+                    reserved = reserved.or(Some(0));
                     left.events.push_back(event);
                 }
-                Some(Line::Reserved { through }) => left.newest = left.newest.max(through),
+                Some(Line::Reserved { through }) => reserved = reserved.max(Some(through)),
                 // What was reserved and not used is given back.
-                Some(Line::Closed { newest }) => left.newest = newest,
+                Some(Line::Closed { newest }) => (used, reserved) = (newest, None),
                 None => left.bad_lines += 1,
             }
         }
     }
+    left.newest = match reserved {
+        // A good end.
+        None => used,
+        // There are always numbers ahead; where there are not, the line that says so is lost.
+        Some(through) if through < used + AHEAD => used + BLOCK,
+        Some(through) => through,
+    };
     let surplus = left.events.len().saturating_sub(MAX_EVENTS);
     left.events.drain(..surplus);
     Ok(left)
@@ -167,6 +186,36 @@ fn decode(line: &[u8]) -> Option<Line> {
     let (sum, json) = line.split_at_checked(9)?;
     let sum = u32::from_str_radix(str::from_utf8(sum).ok()?.strip_suffix(' ')?, 16).ok()?;
     (sum == crc32fast::hash(json)).then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+/// Where lines go.
+trait Lines {
+    /// To the kernel.
+    fn put(&mut self, line: &Line) -> io::Result<()>;
+    /// To the disk.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Lines, and how many numbers are reserved in them.
+#[derive(Debug)]
+struct Numbers<L> {
+    lines: L,
+    /// Up to this one, on disk.
+    reserved: u64,
+}
+
+impl<L: Lines> Numbers<L> {
+    /// Has at least [`AHEAD`] numbers behind this one on disk, or a whole block of them.
+    fn reserve_behind(&mut self, number: u64) -> io::Result<()> {
+        if number + AHEAD <= self.reserved {
+            return Ok(());
+        }
+        let through = number + BLOCK;
+        self.lines.put(&Line::Reserved { through })?;
+        self.lines.sync()?;
+        self.reserved = through;
+        Ok(())
+    }
 }
 
 /// The newest file.
@@ -190,22 +239,6 @@ impl Writer {
         Ok(Self { directory: directory.to_owned(), events: events.count(), torn: true, file })
     }
 
-    fn put(&mut self, line: &Line) -> io::Result<()> {
-        if self.events >= FILE_EVENTS {
-            self.turn_over()?;
-        }
-        let mut text = encode(line);
-        text.push(b'\n');
-        if self.torn {
-            text.insert(0, b'\n');
-        }
-        self.torn = true;
-        self.file.write_all(&text)?;
-        self.torn = false;
-        self.events += usize::from(matches!(line, Line::Event(_)));
-        Ok(())
-    }
-
     /// Begins another file and forgets the oldest.
     fn turn_over(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
@@ -222,12 +255,34 @@ impl Writer {
     }
 }
 
+impl Lines for Writer {
+    fn put(&mut self, line: &Line) -> io::Result<()> {
+        if self.events >= FILE_EVENTS {
+            self.turn_over()?;
+        }
+        let mut text = encode(line);
+        text.push(b'\n');
+        if self.torn {
+            text.insert(0, b'\n');
+        }
+        self.torn = true;
+        self.file.write_all(&text)?;
+        self.torn = false;
+        self.events += usize::from(matches!(line, Line::Event(_)));
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
 fn path(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{number:020}.log"))
 }
 
 /// The writer's thread.
-fn write_down(entries: &Receiver<Entry>, mut writer: Writer) {
+fn write_down(entries: &Receiver<Entry>, mut numbers: Numbers<impl Lines>) {
     let (mut failed, mut unsynced): (bool, Option<Instant>) = (false, None);
     loop {
         let entry = match unsynced {
@@ -236,15 +291,18 @@ fn write_down(entries: &Receiver<Entry>, mut writer: Writer) {
         };
         let (line, now, done) = match entry {
             Ok(Entry::Event(event)) => (Some(Line::Event(event)), false, None),
-            Ok(Entry::Reserve(through)) => (Some(Line::Reserved { through }), true, None),
             Ok(Entry::Close(newest, done)) => (Some(Line::Closed { newest }), true, Some(done)),
             Err(RecvTimeoutError::Timeout) => (None, true, None),
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let mut written = line.map_or(Ok(()), |line| writer.put(&line));
+        let mut written = match &line {
+            Some(Line::Event(event)) => numbers.reserve_behind(event.number),
+            _ => Ok(()),
+        };
+        written = written.and(line.map_or(Ok(()), |line| numbers.lines.put(&line)));
         unsynced = unsynced.or_else(|| Some(Instant::now()));
         if now || unsynced.is_some_and(|since| since.elapsed() >= SYNC_EVERY) {
-            written = written.and_then(|()| writer.file.sync_data());
+            written = written.and_then(|()| numbers.lines.sync());
             unsynced = None;
         }
         match written {
@@ -276,7 +334,8 @@ mod tests {
     /// A life: events are recorded, and it ends well or not. Whatever was recorded has reached the kernel by then, as it
     /// has a moment after [`EventLog::append`] in a daemon that is killed.
     fn live(directory: &Path, count: u64, well: bool) -> Left {
-        let (mut log, left) = EventLog::open(directory).unwrap();
+        let left = read(directory).unwrap();
+        let mut log = EventLog::open(directory, left.newest).unwrap();
         (1..=count).for_each(|number| log.append(&event(left.newest + number)));
         if well {
             log.close(left.newest + count);
@@ -354,12 +413,104 @@ mod tests {
         }
     }
 
+    /// A disk that refuses what it is given so many times, and notes the rest.
+    struct Refusing {
+        times: usize,
+        took: std::sync::mpsc::Sender<Line>,
+    }
+
+    impl Lines for Refusing {
+        fn put(&mut self, line: &Line) -> io::Result<()> {
+            if self.times > 0 {
+                self.times -= 1;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let _ = self.took.send(decode(&encode(line)).unwrap());
+            Ok(())
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reservation_that_the_disk_refused_is_tried_again_with_the_next_event() {
+        let (took, lines) = std::sync::mpsc::channel();
+        let (queue, entries) = sync_channel(QUEUE);
+        // It is full when the life begins, and for the first reservation and two events.
+        let mut numbers = Numbers { lines: Refusing { times: 5, took }, reserved: 0 };
+        assert!(numbers.reserve_behind(100).is_err());
+        (101..=110).for_each(|number| queue.try_send(Entry::Event(event(number))).unwrap());
+        drop(queue);
+        write_down(&entries, numbers);
+        let (mut reserved, mut used) = (0, Vec::new());
+        for line in lines {
+            match line {
+                Line::Reserved { through } => reserved = through,
+                Line::Event(event) => {
+                    assert!(event.number + AHEAD <= reserved, "{} of {reserved}", event.number);
+                    used.push(event.number);
+                }
+                Line::Closed { .. } => {}
+            }
+        }
+        // The first two cost a reservation and an event each.
+        assert_eq!(used, (103..=110).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_number_was_reserved_before_it_was_written() {
+        let (took, lines) = std::sync::mpsc::channel();
+        let (queue, entries) = sync_channel(3 * BLOCK as usize);
+        (1..=3 * BLOCK).for_each(|number| queue.try_send(Entry::Event(event(number))).unwrap());
+        drop(queue);
+        write_down(&entries, Numbers { lines: Refusing { times: 0, took }, reserved: 0 });
+        let (mut reserved, mut reservations) = (0, 0);
+        for line in lines {
+            match line {
+                Line::Reserved { through } => (reserved, reservations) = (through, reservations + 1),
+                Line::Event(event) => assert!(event.number + AHEAD <= reserved, "{} of {reserved}", event.number),
+                Line::Closed { .. } => {}
+            }
+        }
+        assert!((4..=7).contains(&reservations), "{reservations}: a line on disk for thousands of events");
+    }
+
+    #[test]
+    fn a_life_on_a_full_disk_goes_on_counting_where_earlier_lives_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        live(directory.path(), 3, true);
+        // The newest file is on a device that is full: what is read of it means nothing, and nothing can be written.
+        std::os::unix::fs::symlink("/dev/full", path(directory.path(), 2)).unwrap();
+        let left = read(directory.path()).unwrap();
+        assert_eq!((numbers(&left), left.newest), (vec![1, 2, 3], 3));
+        let mut log = EventLog::open(directory.path(), left.newest).unwrap();
+        log.append(&event(4));
+        log.close(4);
+        assert_eq!(read(directory.path()).unwrap().newest, 3, "it was not written down");
+    }
+
+    #[test]
+    fn a_lost_reservation_is_made_up_for() {
+        let directory = tempfile::tempdir().unwrap();
+        live(directory.path(), 3, false);
+        let newest = files(directory.path()).unwrap().pop().unwrap();
+        let text = String::from_utf8(fs::read(&newest).unwrap()).unwrap();
+        let spoiled = text.replace("reserved", "reserveb");
+        assert_ne!(text, spoiled);
+        fs::write(&newest, spoiled).unwrap();
+        let left = read(directory.path()).unwrap();
+        assert_eq!((numbers(&left), left.newest, left.bad_lines), (vec![1, 2, 3], 3 + BLOCK, 1));
+    }
+
     #[test]
     fn the_newest_files_are_kept_and_hold_what_the_table_holds() {
         let directory = tempfile::tempdir().unwrap();
         let count = (FILE_EVENTS * 4 + 7) as u64;
         let mut writer = Writer::open(directory.path()).unwrap();
         (1..=count).for_each(|number| writer.put(&Line::Event(event(number))).unwrap());
+        writer.put(&Line::Closed { newest: count }).unwrap();
         assert_eq!(files(directory.path()).unwrap().len(), FILES);
         let left = read(directory.path()).unwrap();
         assert_eq!((left.events.len(), left.newest), (MAX_EVENTS, count));

@@ -1,7 +1,7 @@
 //! The event table: the newest events of this life and of those before it, numbered, in memory and, through the event log,
 //! on disk. Everybody may read it; only the notifier writes.
 
-use super::event_log::{EventLog, Left};
+use super::event_log::{self, EventLog, Left};
 use crate::event::Event;
 use crate::snmp::EventSource;
 use rais_core::notification::Notification;
@@ -42,13 +42,14 @@ impl EventTable {
     /// A table that goes on where earlier lives ended.
     #[must_use]
     pub(super) fn open(directory: &Path) -> Self {
-        let (log, left) = match EventLog::open(directory) {
-            Ok((log, left)) => (Some(log), left),
-            Err(error) => {
-                tracing::error!(%error, "the event log can not be opened: events are kept in memory only");
-                (None, Left::default())
-            }
-        };
+        // What can be read counts, even if nothing can be written: no number of an earlier life is used again.
+        let left = event_log::read(directory).unwrap_or_else(|error| {
+            tracing::error!(%error, "the event log can not be read: events are numbered from 1 again");
+            Left::default()
+        });
+        let log = EventLog::open(directory, left.newest).map_err(|error| {
+            tracing::error!(%error, "the event log can not be opened: events are kept in memory only");
+        });
         if left.bad_lines > 0 {
             tracing::warn!(lines = left.bad_lines, "torn or spoiled lines of the event log were left out");
         }
@@ -56,7 +57,7 @@ impl EventTable {
             newest: left.newest,
             events: left.events.into_iter().map(Arc::new).collect(),
             picture: None,
-            log,
+            log: log.ok(),
         }))
     }
 
