@@ -18,7 +18,7 @@ pub(crate) const SYS_UP_TIME_0: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 3, 0];
 pub(crate) const SNMP_TRAP_OID_0: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];
 
 /// The modules that are served, for sysORTable: each an identification and a description.
-const MODULES: [(&[u32], &str); 8] = [
+const MODULES: [(&[u32], &str); 14] = [
     (rais_mib::CAPABILITIES, "RAIS-CAPABILITIES-MIB: what this agent serves of each module"),
     (&[1, 3, 6, 1, 6, 3, 1], "SNMPv2-MIB (RFC 3418): system, sysORTable, snmp"),
     (rais_mib::COMPLIANCE, "RAIS-MIB: service groups, their boxes and addresses"),
@@ -27,7 +27,20 @@ const MODULES: [(&[u32], &str); 8] = [
     (host_resources_mib::MODULE, "HOST-RESOURCES-MIB (RFC 2790): system, storage, processors"),
     (entity_mib::MODULE, "ENTITY-MIB (RFC 4133): the chassis"),
     (ucd_snmp_mib::MODULE, "UCD-SNMP-MIB (net-snmp): load, memory, processor time"),
+    (&[1, 3, 6, 1, 6, 3, 12], "SNMP-TARGET-MIB (RFC 3413): receivers of notifications"),
+    (&[1, 3, 6, 1, 6, 3, 13], "SNMP-NOTIFICATION-MIB (RFC 3413): how they are notified"),
+    (&[1, 3, 6, 1, 6, 3, 10], "SNMP-FRAMEWORK-MIB (RFC 3411): the SNMP engine"),
+    (&[1, 3, 6, 1, 6, 3, 11], "SNMP-MPD-MIB (RFC 3412): messages that nobody here takes"),
+    (&[1, 3, 6, 1, 6, 3, 15], "SNMP-USER-BASED-SM-MIB (RFC 3414): users, and messages not believed"),
+    (&[1, 3, 6, 1, 6, 3, 16], "SNMP-VIEW-BASED-ACM-MIB (RFC 3415): groups, views, contexts"),
 ];
+/// How many of them are served where version 3 is not spoken: the others are about it.
+const WITHOUT_V3: usize = 10;
+
+fn modules(served: &Served<'_>) -> &'static [(&'static [u32], &'static str)] {
+    let without = MODULES.get(..WITHOUT_V3).filter(|_| served.local.is_none());
+    without.unwrap_or(&MODULES)
+}
 
 pub(crate) const SYSTEM: &[Entry] = &[
     Entry::scalar(&[1, 3, 6, 1, 2, 1, 1, 1], |served| {
@@ -72,29 +85,29 @@ impl Table for ObjectResources {
         &[2, 3, 4]
     }
 
-    fn exact(&self, _: &Served<'_>, index: &[u32]) -> Option<Row> {
+    fn exact(&self, served: &Served<'_>, index: &[u32]) -> Option<Row> {
         let [number] = index else { return None };
         let inner = usize::try_from(*number).ok()?.checked_sub(1)?;
-        MODULES.get(inner).map(|_| Row { outer: 0, inner })
+        modules(served).get(inner).map(|_| Row { outer: 0, inner })
     }
 
-    fn after(&self, _: &Served<'_>, index: &[u32]) -> Option<Row> {
+    fn after(&self, served: &Served<'_>, index: &[u32]) -> Option<Row> {
         // Row n has the index n + 1: whatever follows the number n, the next row is the one counted n from zero.
         let inner = index.first().map_or(Some(0), |number| usize::try_from(*number).ok())?;
-        MODULES.get(inner).map(|_| Row { outer: 0, inner })
+        modules(served).get(inner).map(|_| Row { outer: 0, inner })
     }
 
-    fn next(&self, _: &Served<'_>, row: Row) -> Option<Row> {
+    fn next(&self, served: &Served<'_>, row: Row) -> Option<Row> {
         let inner = row.inner + 1;
-        MODULES.get(inner).map(|_| Row { outer: 0, inner })
+        modules(served).get(inner).map(|_| Row { outer: 0, inner })
     }
 
     fn index(&self, _: &Served<'_>, row: Row, name: &mut Oid) {
         name.extend(u32::try_from(row.inner + 1));
     }
 
-    fn value<'a>(&self, _: &Served<'a>, column: u32, row: Row) -> Value<'a> {
-        match (MODULES.get(row.inner), column) {
+    fn value<'a>(&self, served: &Served<'a>, column: u32, row: Row) -> Value<'a> {
+        match (modules(served).get(row.inner), column) {
             (Some((id, _)), 2) => Value::Identifier(id),
             (Some((_, description)), 3) => Value::text(description),
             (Some(_), 4) => Value::TimeTicks(0),

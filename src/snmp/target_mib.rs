@@ -12,6 +12,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 pub(crate) const ENTRIES: &[Entry] = &[
+    // snmpTargetSpinLock: nobody can change a receiver here, and so nobody changed one.
+    Entry::scalar(&[1, 3, 6, 1, 6, 3, 12, 1, 1], |_| Value::Integer(0)),
     Entry::table(&[1, 3, 6, 1, 6, 3, 12, 1, 2, 1], &Receivers(Part::Address)),
     Entry::table(&[1, 3, 6, 1, 6, 3, 12, 1, 3, 1], &Receivers(Part::Params)),
     Entry::table(&[1, 3, 6, 1, 6, 3, 13, 1, 1, 1], &Receivers(Part::Notify)),

@@ -1,7 +1,7 @@
 //! The MIB and the agent against each other: what is declared is served with its declared syntax, and what is served is
 //! declared. And the MIB by itself: it is clean, and no published identifier changes its meaning.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, community};
 use crate::ber::{self, dotted};
 use crate::smi::Mib;
 use crate::tools::{mib_directory, output, tool};
@@ -16,10 +16,21 @@ fn smilint_has_nothing_to_say() {
     }
 }
 
+/// An agent that speaks version 3 as well: asked in version 2c, it shows all there is.
+fn everything() -> Bench {
+    with_everything(community())
+}
+
+fn with_everything(community: Community) -> Bench {
+    let v3 = Some(crate::v3_manager::params());
+    let params = AgentParams { communities: vec![community], v3, ..AgentParams::default() };
+    Bench::with(crate::sample::snapshot(), params)
+}
+
 #[test]
 fn every_object_is_served_with_its_declared_syntax() {
     let mib = Mib::load();
-    let walk = Bench::new().walk("1.3");
+    let walk = everything().walk("1.3");
     let mut checked = 0;
     for object in mib.objects.iter().filter(|object| object.access.starts_with("read")) {
         let wire = mib.wire(object);
@@ -44,8 +55,7 @@ fn what_can_not_be_written_though_its_mib_says_so_is_declared_read_only() {
     // RFC 2580 §7.5.2.3. Each object is set to what it is: only what can be written takes it.
     let mib = Mib::load();
     let writer = Community::with_views(b"public", Vec::new(), View::everything(), View::everything()).unwrap();
-    let params = AgentParams { communities: vec![writer], ..AgentParams::default() };
-    let mut bench = Bench::with(crate::sample::snapshot(), params);
+    let mut bench = with_everything(writer);
     let walk = bench.walk("1.3");
     let mut written = Vec::new();
     for object in mib.objects.iter().filter(|object| ["readwrite", "readcreate"].contains(&object.access.as_str())) {
@@ -69,7 +79,7 @@ fn what_can_not_be_written_though_its_mib_says_so_is_declared_read_only() {
 #[test]
 fn every_served_object_is_declared_and_readable() {
     let mib = Mib::load();
-    for instance in Bench::new().walk("1.3") {
+    for instance in everything().walk("1.3") {
         let object = mib.objects.iter().find(|object| instance.name.starts_with(&object.oid));
         let object = object.unwrap_or_else(|| panic!("{} is served and not declared", instance.dotted()));
         assert!(object.access.starts_with("read"), "{} is served and {}", object.name, object.access);
@@ -81,7 +91,7 @@ fn every_served_object_is_declared_and_readable() {
 fn every_state_and_reason_of_the_core_has_its_own_number() {
     // The sample has boxes and addresses in every state: as many values as the convention has members are seen.
     let mib = Mib::load();
-    let walk = Bench::new().walk("1.3");
+    let walk = everything().walk("1.3");
     for name in ["raisHostState", "raisAddressState", "raisAddressClaim", "raisTestState"] {
         let object = mib.object(name);
         let values: std::collections::BTreeSet<_> = walk

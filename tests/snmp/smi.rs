@@ -61,6 +61,9 @@ impl Mib {
             "UCD-SNMP-MIB",
             "SNMP-TARGET-MIB",
             "SNMP-NOTIFICATION-MIB",
+            "SNMP-MPD-MIB",
+            "SNMP-USER-BASED-SM-MIB",
+            "SNMP-VIEW-BASED-ACM-MIB",
         ];
         let modules = conventions.into_iter().chain(standard);
         let mut mib = Self::default();
