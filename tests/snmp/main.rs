@@ -38,4 +38,5 @@ mod traps;
 mod v1;
 mod v3_manager;
 mod v3_messages;
+mod v3_mutation;
 mod v3_users;

@@ -6,27 +6,37 @@ use crate::sample;
 use proptest::prelude::*;
 use rais::snmp::{AgentParams, Community};
 
-fn seeds() -> Vec<Vec<u8>> {
+/// The start of the fuzzer's corpus as well.
+fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let far = format!("{RAIS}.5.1.3.4.104.116.116.112.1.4.10.9.0.101");
+    let bulk = [SYS_NAME, &format!("{RAIS}.2"), &format!("{RAIS}.5")];
+    let ip_address = ber::binding(&[1, 3, 6], &ber::tlv(0x46, &[1, 2, 3]));
+    let status = ber::binding(&ber::parse(&format!("{RAIS}.3.1.21.4.104.116.116.112.1.4.10.9.0.1")), &ber::int(2));
     vec![
-        ber::request(GET, [1, 0, 0], &[SYS_NAME]),
-        ber::request(
-            GET_NEXT,
-            [-1, 0, 0],
-            &["1.3", "2.999.4294967295", &format!("{RAIS}.5.1.3.4.104.116.116.112.1.4.10.9.0.101")],
-        ),
-        ber::request(GET_BULK, [70_000, 1, 25], &[SYS_NAME, &format!("{RAIS}.2"), &format!("{RAIS}.5")]),
-        ber::request(SET, [3, 0, 0], &[SYS_NAME]),
-        ber::message(1, b"public", &ber::pdu(SET, [1, 0, 0], &[ber::binding(&[1, 3, 6], &ber::tlv(0x46, &[1, 2, 3]))])),
-        ber::request(0xa7, [1, 0, 0], &[SYS_NAME]),
-        ber::message(3, b"public", &[0x30, 0]),
-        ber::message(1, b"\xff\xfe", &ber::pdu(GET, [1, 0, 0], &[])),
+        ("get", ber::request(GET, [1, 0, 0], &[SYS_NAME])),
+        ("get-next", ber::request(GET_NEXT, [-1, 0, 0], &["1.3", "2.999.4294967295", &far])),
+        ("get-bulk", ber::request(GET_BULK, [70_000, 1, 25], &bulk)),
+        ("get-bulk-all", ber::request(GET_BULK, [1, 0, 2_147_483_647], &["1.3.6.1.2.1.25"])),
+        ("set", ber::request(SET, [3, 0, 0], &[SYS_NAME])),
+        ("set-counter", ber::message(1, b"public", &ber::pdu(SET, [1, 0, 0], &[ip_address]))),
+        ("set-status", ber::message(1, b"public", &ber::pdu(SET, [1, 0, 0], &[status]))),
+        ("trap", ber::request(0xa7, [1, 0, 0], &[SYS_NAME])),
+        ("version-3", ber::message(3, b"public", &[0x30, 0])),
+        ("not-text", ber::message(1, b"\xff\xfe", &ber::pdu(GET, [1, 0, 0], &[]))),
     ]
+}
+
+#[test]
+fn the_fuzzer_begins_with_these_seeds() {
+    for (name, octets) in seeds() {
+        crate::tools::seed("scanner", name, &octets);
+    }
 }
 
 /// What may happen to a datagram on its way from somebody hostile.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let change = (0u8..6, any::<prop::sample::Index>(), any::<u8>());
-    (prop::sample::select(seeds()), prop::collection::vec(change, 1..6)).prop_map(|(mut datagram, changes)| {
+    (prop::sample::select(seeds()), prop::collection::vec(change, 1..6)).prop_map(|((_, mut datagram), changes)| {
         for (kind, at, octet) in changes {
             if datagram.is_empty() {
                 break;

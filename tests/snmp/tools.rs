@@ -9,6 +9,17 @@ pub fn mib_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("mib")
 }
 
+/// A file that the fuzzers begin with is what a test makes it. `RAIS_BLESS=1` writes it.
+pub fn seed(target: &str, name: &str, octets: &[u8]) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds").join(target);
+    if std::env::var_os("RAIS_BLESS").is_some() {
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join(name), octets).unwrap();
+    }
+    let found = std::fs::read(directory.join(name)).unwrap_or_default();
+    assert_eq!(found, octets, "{target}/{name}: RAIS_BLESS=1 writes it");
+}
+
 /// `-M` of net-snmp.
 pub fn mib_path() -> String {
     let mib = mib_directory();

@@ -1,41 +1,4 @@
-//! What comes back from a receiver of informs, in version 2c and 3. A fuzzer guesses neither keys nor, often, the
-//! request-id: whatever it finds in version 3 is a forgery. Begin with `seeds/answers`.
+//! The fuzzer of `rais_fuzz::answers`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use rais::snmp::delivery::{Delivery, DeliveryParams, Notice, Security};
-use rais::snmp::notify::Kind;
-use rais::snmp::v3::{Authentication, EngineClock, EngineId, Level, Privacy, Salts, User};
-use rais_core::time::{Duration, Instant};
-use std::sync::{Arc, LazyLock};
-
-const NOW: Instant = Instant::from_micros(1_000_000);
-
-static USER: LazyLock<User> = LazyLock::new(|| {
-    let engine = EngineId::new(b"\x80\x00\x7e\xd9\x05nms").expect("an engine id");
-    let (authentication, privacy) = (Authentication::Sha256, Privacy::Aes128);
-    let key = authentication.localise(b"correct horse", &engine).expect("long enough");
-    let private = privacy.localise(authentication, b"battery staple", &engine).expect("long enough");
-    User::new(b"noc", engine, Some((authentication, key)), Some((privacy, private))).expect("a user")
-});
-
-fn told(security: Security) -> Delivery {
-    let (timeout, throttle) = (Duration::from_secs(2), Duration::ZERO);
-    let params = DeliveryParams { kind: Kind::Inform, security, timeout, retries: 2, throttle };
-    let mut delivery = Delivery::new(params, 100);
-    delivery.offer(Arc::new(Notice { about: String::new(), bindings: Vec::new() }), NOW);
-    assert!(delivery.poll(NOW).is_some());
-    delivery
-}
-
-fuzz_target!(|octets: &[u8]| {
-    let mut plain = told(Security::Community(b"public".to_vec()));
-    let believed = plain.receive(octets, NOW).is_ok();
-    let counters = *plain.counters();
-    assert_eq!(counters.acknowledged + counters.refused, u64::from(believed));
-    let (engine, clock) = (*USER.engine(), EngineClock::new(1, NOW));
-    let user = Security::User { user: USER.clone(), level: Level::AuthPriv, engine, clock, salts: Salts::new(1) };
-    let mut sealed = told(user);
-    assert!(sealed.receive(octets, NOW).is_err(), "forged");
-    assert!(sealed.poll(NOW + Duration::from_secs(2)).is_some(), "it is sent again");
-});
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| rais_fuzz::answers::take(octets));
