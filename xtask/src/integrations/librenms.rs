@@ -1,16 +1,17 @@
 //! What LibreNMS needs to know a box and to discover what is on it: an OS definition and a discovery file.
 
+use super::format;
 use super::mib::{Kind, Mib};
 use super::yaml::{Yaml, text};
 use anyhow::Result;
 
 /// Sensors of states: table, column, what a row is called, and the state that is good (LibreNMS: 0 ok, 1 warning, 2
 /// critical, 3 unknown) in the order of the MIB.
-const STATES: &[(&str, &str, &str, &[&str])] = &[
-    ("raisHostTable", "raisHostState", "Box {{ $raisHostName }}", &["0", "1", "1", "2", "3"]),
-    ("raisAddressTable", "raisAddressState", "Address {{ $index }}", &["0", "1", "1", "2", "2"]),
-    ("raisTestTable", "raisTestState", "Test {{ $index }}", &["0", "2"]),
-    ("raisGroupTable", "raisGroupPartitionState", "Group {{ $index }} partition", &["0", "2", "2"]),
+const STATES: &[(&str, &str, &str, &[i64])] = &[
+    ("raisHostTable", "raisHostState", "Box {{ $raisHostName }}", &[0, 1, 1, 2, 3]),
+    ("raisAddressTable", "raisAddressState", "Address {{ $index }}", &[0, 1, 1, 2, 2]),
+    ("raisTestTable", "raisTestState", "Test {{ $index }}", &[0, 2]),
+    ("raisGroupTable", "raisGroupPartitionState", "Group {{ $index }} partition", &[0, 2, 2]),
 ];
 
 /// Sensors of numbers: table, column, what a row is called.
@@ -21,8 +22,8 @@ const COUNTS: &[(&str, &str, &str)] = &[
     ("raisHostTable", "raisHostServed", "Box {{ $raisHostName }} addresses"),
 ];
 
-/// `includes/definitions/rais.yaml`.
-pub fn definition() -> String {
+/// `resources/definitions/os_detection/rais.yaml`.
+pub fn definition() -> Result<String> {
     let tree = Yaml::Map(vec![
         ("os", text("rais")),
         ("text", text("rais gateway")),
@@ -42,10 +43,11 @@ pub fn definition() -> String {
             Yaml::List(vec![Yaml::Map(vec![("sysObjectID", Yaml::List(vec![text(".1.3.6.1.4.1.32473.1.3.1")]))])]),
         ),
     ]);
-    tree.document("Made by `cargo xtask integrations`. Goes to includes/definitions of LibreNMS.")
+    format::librenms_os(&tree)?;
+    Ok(tree.document("Made by `cargo xtask integrations`. Goes to resources/definitions/os_detection of LibreNMS."))
 }
 
-/// `includes/definitions/discovery/rais.yaml`.
+/// `resources/definitions/os_discovery/rais.yaml`.
 pub fn discovery(mib: &Mib) -> Result<String> {
     let mut states = Vec::new();
     for (table, column, row, grades) in STATES {
@@ -54,9 +56,9 @@ pub fn discovery(mib: &Mib) -> Result<String> {
         anyhow::ensure!(words.len() == grades.len(), "{column} has {} states", words.len());
         let words = words.iter().zip(*grades).map(|((number, word), grade)| {
             Yaml::Map(vec![
-                ("value", text(number.to_string())),
-                ("generic", text(*grade)),
-                ("graph", text("1")),
+                ("value", Yaml::Number(*number)),
+                ("generic", Yaml::Number(*grade)),
+                ("graph", Yaml::Number(1)),
                 ("descr", text(word)),
             ])
         });
@@ -91,5 +93,6 @@ pub fn discovery(mib: &Mib) -> Result<String> {
             Yaml::Map(vec![("os", os), ("sensors", Yaml::Map(vec![("state", data(states)), ("count", data(counts))]))]),
         ),
     ]);
-    Ok(tree.document("Made by `cargo xtask integrations`. Goes to includes/definitions/discovery of LibreNMS."))
+    format::librenms_discovery(&tree)?;
+    Ok(tree.document("Made by `cargo xtask integrations`. Goes to resources/definitions/os_discovery of LibreNMS."))
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask integrations`: what management systems need to know a box, made from RAIS-MIB by machine, so that it is
 //! right when the MIB changes. With `--check` nothing is written, and a file that is not as it would be made is an error.
 
+mod format;
 mod grafana;
 mod librenms;
 mod mib;
@@ -18,6 +19,8 @@ use std::process::{Command, Stdio};
 
 /// What makes and judges them.
 pub const TOOLS: &[Tool] = &[Tool::SMILINT, Tool::SNMP_GENERATOR, Tool::PROMTOOL];
+/// The Zabbix that they are tried in.
+pub const ZABBIX_TOOLS: &[Tool] = zabbix_server::TOOLS;
 /// Where they are, below the repository.
 const DIRECTORY: &str = "mib/integrations";
 
@@ -27,7 +30,7 @@ pub struct Args {
     /// Write nothing; fail if a file is not as it would be made.
     #[arg(long)]
     check: bool,
-    /// Import the template into a real Zabbix too, if Debian's packages of it are installed; half a minute.
+    /// Import the template into a real Zabbix too: Debian's packages of it, as root; half a minute.
     #[arg(long)]
     zabbix: bool,
 }
@@ -55,19 +58,21 @@ pub fn run(args: &Args) -> Result<()> {
     for check in [["check", "rules", "rules.yml"], ["test", "rules", "rules_test.yml"]] {
         said(prerequisites::command("promtool").args(check).current_dir(directory.join("prometheus")))?;
     }
-    if args.zabbix && !zabbix_server::is_here() {
-        println!("NOT RUN: no Zabbix to import into; apt-get install {}", zabbix_server::PACKAGES);
-    } else if args.zabbix {
-        let template = std::fs::read_to_string(directory.join("zabbix/rais-6.0.yaml"))?;
-        let imported = zabbix_server::import(&template)?;
-        ensure!(imported.items > 0 && imported.rules > 0 && imported.prototypes > 0, "{imported:?}");
-        println!(
-            "Zabbix has imported {} items, {} rules, {} prototypes",
-            imported.items, imported.rules, imported.prototypes
-        );
+    if args.zabbix {
+        prerequisites::ensure(ZABBIX_TOOLS)?;
+        println!("{}", import_into_zabbix()?);
     }
     println!("{} files made, {} of them anew; alert rules pass their tests", made.len(), stale.len());
     Ok(())
+}
+
+/// Has Debian's Zabbix import its template, and says what came of it.
+pub fn import_into_zabbix() -> Result<String> {
+    let template = std::fs::read_to_string(cargo::repository().join(DIRECTORY).join("zabbix/rais-6.0.yaml"))?;
+    let imported = zabbix_server::import(&template)?;
+    ensure!(imported.items > 0 && imported.rules > 0 && imported.prototypes > 0, "{imported:?}");
+    let zabbix_server::Imported { items, rules, prototypes } = imported;
+    Ok(format!("Zabbix 6.0 has imported {items} items, {rules} rules, {prototypes} prototypes"))
 }
 
 /// Every file that is made, by its path below the directory.
@@ -78,7 +83,7 @@ fn make(directory: &Path) -> Result<Vec<(&'static str, String)>> {
         ("grafana/rais.json", grafana::dashboard()?),
         ("zabbix/rais-6.0.yaml", zabbix::template(&mib, zabbix::Generation::Six)?),
         ("zabbix/rais-7.0.yaml", zabbix::template(&mib, zabbix::Generation::Seven)?),
-        ("librenms/os_detection/rais.yaml", librenms::definition()),
+        ("librenms/os_detection/rais.yaml", librenms::definition()?),
         ("librenms/os_discovery/rais.yaml", librenms::discovery(&mib)?),
         ("snmptt/rais.conf", snmptt::configuration(&mib)),
     ])

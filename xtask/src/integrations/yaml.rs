@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 pub enum Yaml {
     /// A string.
     Text(String),
+    /// A number.
+    Number(i64),
     /// A list.
     List(Vec<Yaml>),
     /// Keys and values.
@@ -26,10 +28,28 @@ impl Yaml {
         out
     }
 
+    /// What stands under a key; an empty list if nothing does.
+    pub fn at(&self, key: &str) -> &Self {
+        const NOTHING: &Yaml = &Yaml::List(Vec::new());
+        let Self::Map(map) = self else { return NOTHING };
+        map.iter().find(|(found, _)| *found == key).map_or(NOTHING, |(_, value)| value)
+    }
+
+    /// The items of a list.
+    pub fn items(&self) -> &[Self] {
+        if let Self::List(list) = self { list } else { &[] }
+    }
+
+    /// The string, or an empty one.
+    pub fn text(&self) -> &str {
+        if let Self::Text(text) = self { text } else { "" }
+    }
+
     fn write(&self, out: &mut String, depth: usize) {
         let indent = "  ".repeat(depth);
         match self {
             Self::Text(text) => drop(writeln!(out, "{indent}{}", quoted(text))),
+            Self::Number(number) => drop(writeln!(out, "{indent}{number}")),
             Self::List(list) => {
                 for item in list {
                     let mut inner = String::new();
@@ -41,6 +61,7 @@ impl Yaml {
                 for (key, value) in map {
                     match value {
                         Self::Text(text) => drop(writeln!(out, "{indent}{key}: {}", quoted(text))),
+                        Self::Number(number) => drop(writeln!(out, "{indent}{key}: {number}")),
                         Self::List(list) if list.is_empty() => drop(writeln!(out, "{indent}{key}: []")),
                         nested => {
                             let _ = writeln!(out, "{indent}{key}:");

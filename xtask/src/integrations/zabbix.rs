@@ -3,6 +3,7 @@
 //! Since 6.4 one `walk[]` item fetches a table and everything else depends on it; before that each value is an item that
 //! asks. Indices are octets, which a few lines of JavaScript make readable.
 
+use super::format;
 use super::mib::{Kind, Mib, Object};
 use super::yaml::{Yaml, text};
 use anyhow::Result;
@@ -169,6 +170,7 @@ pub fn template(mib: &Mib, generation: Generation) -> Result<String> {
         ("templates", Yaml::List(vec![template])),
     ]);
     let tree = Yaml::Map(vec![("zabbix_export", export)]);
+    format::zabbix(&tree, generation == Generation::Seven)?;
     Ok(tree.document("Made by `cargo xtask integrations` from RAIS-MIB: change that, not this."))
 }
 

@@ -1,7 +1,7 @@
 //! The template in a real Zabbix: Debian's frontend and PostgreSQL, both of this run alone, are asked to import it. It takes
 //! half a minute, nearly all of it Zabbix's own schema.
 
-use crate::prerequisites;
+use crate::prerequisites::{self, Tool};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 /// Where Debian's packages put what is needed: frontend and schema.
 const FRONTEND: &str = "/usr/share/zabbix";
 const SCHEMA: &str = "/usr/share/zabbix-server-pgsql";
-/// What to install for it.
-pub const PACKAGES: &str =
-    "zabbix-server-pgsql zabbix-frontend-php postgresql php-cli php-pgsql php-mbstring php-bcmath php-xml php-gd";
+/// What it takes. PHP's extensions are files of no fixed name; the frontend's package brings them.
+pub const TOOLS: &[Tool] = &[Tool::ZABBIX, Tool::ZABBIX_SCHEMA, Tool::POSTGRES, Tool::PHP];
 
 /// What the import made of it.
 #[derive(Debug)]
@@ -28,16 +27,12 @@ pub struct Imported {
     pub prototypes: usize,
 }
 
-/// Is everything here that it takes?
-pub fn is_here() -> bool {
-    let files = [FRONTEND, SCHEMA].iter().all(|path| Path::new(path).exists());
-    files
-        && postgres().is_some()
-        && ["php", "psql", "zcat", "setpriv"].iter().all(|tool| prerequisites::find(tool).is_some())
-}
-
 /// Imports a template.
 pub fn import(template: &str) -> Result<Imported> {
+    // The frontend's package is content with any database's extension.
+    let extensions = prerequisites::command("php").arg("-m").stdin(Stdio::null()).output().context("php")?.stdout;
+    let has_pgsql = String::from_utf8_lossy(&extensions).lines().any(|extension| extension == "pgsql");
+    ensure!(has_pgsql, "PHP can not reach PostgreSQL: apt-get install php-pgsql");
     let directory = tempfile::Builder::new().prefix("rais-zabbix-").tempdir()?;
     let _database = Database::start(directory.path())?;
     let mut frontend = Frontend::start(directory.path())?;
