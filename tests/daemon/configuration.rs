@@ -93,7 +93,7 @@ fn only_a_signed_configuration_that_is_no_older_is_taken_by_a_reload_or_a_restar
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
     let start = |gateway: &mut lab::Gateway| {
-        let log = fs::OpenOptions::new().create(true).append(true).open(gateway.log_path()).unwrap();
+        let log = gateway.append_to_log();
         let mut command = gateway.signed_command();
         command.arg("--keyring").arg(&keyring).stderr(log);
         gateway.start_as(command);

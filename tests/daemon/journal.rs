@@ -14,7 +14,7 @@ impl Lab {
     fn start_recorded(&mut self, number: u8, more: &[&str]) {
         let path = self.journal(number);
         let gateway = self.gateway(number);
-        let log = fs::OpenOptions::new().create(true).append(true).open(gateway.log_path()).unwrap();
+        let log = gateway.append_to_log();
         let mut command = gateway.command();
         command.arg("--journal").arg(path).args(more).stderr(log);
         gateway.start_as(command);

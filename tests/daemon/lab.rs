@@ -134,6 +134,11 @@ impl Lab {
         &mut self.boxes[usize::from(number) - 1]
     }
 
+    /// What is gone when the lab is.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// All boxes.
     pub(super) fn gateways(&self) -> &[Gateway] {
         &self.boxes
@@ -342,11 +347,15 @@ throttle = "0ms"
         command
     }
 
+    /// Where a raisd is to write its log: behind what stands there.
+    pub(super) fn append_to_log(&self) -> fs::File {
+        fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap()
+    }
+
     /// Starts raisd and waits until it answers.
     pub(super) fn start(&mut self) {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = self.command();
-        command.stderr(log);
+        command.stderr(self.append_to_log());
         self.start_as(command);
     }
 

@@ -8,6 +8,7 @@ mod faults;
 mod fuzz;
 mod journal;
 mod lab;
+mod managing;
 mod notifying;
 mod operating;
 mod prober;

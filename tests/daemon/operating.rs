@@ -151,7 +151,7 @@ fn the_control_protocol_runs_over_a_character_device_too() {
     let mut lab = Lab::new(1);
     let terminal = terminal::Terminal::open();
     let gateway = lab.gateway(1);
-    let log = fs::OpenOptions::new().create(true).append(true).open(gateway.log_path()).unwrap();
+    let log = gateway.append_to_log();
     let mut command = gateway.command();
     command.arg("--control-port").arg(&terminal.path).stderr(log);
     gateway.start_as(command);

@@ -8,6 +8,7 @@ mod integrations;
 mod interrupt;
 mod lab;
 mod prerequisites;
+mod python;
 mod report;
 mod sim;
 mod test;

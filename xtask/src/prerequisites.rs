@@ -58,6 +58,15 @@ tools! {
     PROMTOOL = "promtool" in "prometheus";
     SNMPD = "snmpd" in "snmpd";
     SNMPTT = "snmptt" in "snmptt";
+    // Other people's managers, and what they are compiled with.
+    VIRTUALENV = "virtualenv" in "virtualenv";
+    PYTHON_CONFIG = "/usr/bin/python3-config" in "python3-dev";
+    NET_SNMP_CONFIG = "net-snmp-config" in "libsnmp-dev";
+    GCC = "gcc" in "gcc";
+    ZABBIX = "/usr/share/zabbix/api_jsonrpc.php" in "zabbix-frontend-php";
+    ZABBIX_SCHEMA = "/usr/share/zabbix-server-pgsql/schema.sql.gz" in "zabbix-server-pgsql";
+    POSTGRES = "psql" in "postgresql";
+    PHP = "php" in "php-cli";
     // Names and signatures.
     NAMED_CHECKZONE = "named-checkzone" in "bind9-utils";
     NSD_CHECKZONE = "nsd-checkzone" in "nsd";

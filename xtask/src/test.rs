@@ -5,7 +5,7 @@
 
 use crate::prerequisites::{self, Tool};
 use crate::report::{Late, bad, duration, faint, good, strong};
-use crate::{cargo, image, integrations, interrupt, tidy, vm};
+use crate::{cargo, image, integrations, interrupt, python, tidy, vm};
 use anyhow::{Context, Result, bail, ensure};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ enum Outcome {
 }
 
 /// Cheap failures first; what builds on the same artefacts stands together.
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 13] = [
     Stage { name: "house", what: "arrows, first lines, lengths, leftovers", tools: &[], run: house },
     Stage { name: "format", what: "rustfmt", tools: &[], run: format },
     Stage {
@@ -73,6 +73,8 @@ const STAGES: [Stage; 11] = [
     Stage { name: "no-std", what: "the core links where there is no std", tools: &[], run: no_std },
     Stage { name: "lints", what: "clippy, every warning an error", tools: &[], run: lints },
     Stage { name: "tests", what: "unit and integration tests", tools: TEST_TOOLS, run: tests },
+    Stage { name: "python", what: "pysnmp and easysnmp ask the agent", tools: &[], run: managers },
+    Stage { name: "zabbix", what: "Zabbix imports its template", tools: &[], run: zabbix },
     Stage { name: "simulation", what: "seeded histories of whole groups", tools: &[], run: simulation },
     Stage { name: "namespaces", what: "the demo, boxes in namespaces", tools: crate::up::TOOLS, run: namespaces },
     Stage { name: "boot", what: "the image boots by BIOS, by UEFI, directly", tools: &vm::TOOLS, run: boot },
@@ -80,7 +82,7 @@ const STAGES: [Stage; 11] = [
 ];
 
 /// What `--quick` leaves out.
-const SLOW: [&str; 2] = ["boot", "image"];
+const SLOW: [&str; 3] = ["zabbix", "boot", "image"];
 
 /// Runs it.
 pub fn run(args: &Args) -> Result<()> {
@@ -174,7 +176,9 @@ fn no_std(_: &Args) -> Result<Outcome> {
 }
 
 fn lints(_: &Args) -> Result<Outcome> {
-    run_command(cargo::command().args(["clippy", "--all-targets", "--", "-D", "warnings"]))
+    // The fuzzers' programs too: they link only with a compiler of their own, but they are read by this one.
+    let all = ["clippy", "--all-targets", "--features", "rais-fuzz/fuzzers", "--", "-D", "warnings"];
+    run_command(cargo::command().args(all))
 }
 
 fn tests(_: &Args) -> Result<Outcome> {
@@ -184,6 +188,34 @@ fn tests(_: &Args) -> Result<Outcome> {
     } else {
         run_command(cargo::command().args(["test", "--no-fail-fast"]))
     }
+}
+
+/// Packages of Python's world are not Debian's, and easysnmp wants a compiler: where they can not be had, the rest is run.
+fn managers(_: &Args) -> Result<Outcome> {
+    if let Err(why) = prerequisites::ensure(python::TOOLS) {
+        return Ok(Outcome::NotRun(format!("{why:#}")));
+    }
+    let interpreter = match python::ensure()? {
+        python::Environment::Ready(interpreter) => interpreter,
+        python::Environment::Unreachable(why) => {
+            return Ok(Outcome::NotRun(format!("Python packages can not be had: {why}")));
+        }
+    };
+    let mut test = cargo::command();
+    test.args(["test", "--package", "rais", "--test", "snmp", "--", "--ignored", "python_clients"]);
+    run_command(test.env("RAIS_PYTHON", interpreter))?;
+    Ok(Outcome::Passed(String::from("version 2c, SHA-256/AES-128, SHA-512/AES-256")))
+}
+
+/// The real thing, with a database of its own, which does not run as whoever asks: only root can start it.
+fn zabbix(_: &Args) -> Result<Outcome> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(Outcome::NotRun(String::from("only root can start a database as another user")));
+    }
+    if let Err(why) = prerequisites::ensure(integrations::ZABBIX_TOOLS) {
+        return Ok(Outcome::NotRun(format!("{why:#}")));
+    }
+    Ok(Outcome::Passed(integrations::import_into_zabbix()?))
 }
 
 fn simulation(args: &Args) -> Result<Outcome> {
