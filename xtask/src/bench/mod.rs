@@ -15,7 +15,6 @@ mod page;
 mod progress;
 mod scenarios;
 mod snmp;
-mod snmp_client;
 mod standing;
 mod subject;
 mod table;

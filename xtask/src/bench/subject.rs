@@ -4,7 +4,7 @@
 //! has beats below a second.
 
 use super::Kit;
-use crate::lab::{BoxPlan, Bundle, CONTROL, Firmware, LAN};
+use crate::lab::{BoxPlan, Bundle, COMMUNITY, CONTROL, Firmware, LAN};
 use anyhow::{Result, ensure};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,6 +40,8 @@ pub struct Setup {
     pub addresses: u16,
     /// How they may move, and which network keepalived talks on.
     pub layout: Layout,
+    /// Ours answers SNMP.
+    pub agent: bool,
 }
 
 /// What is different for keepalived, where ours needs no such choice.
@@ -73,7 +75,10 @@ impl Subject {
     /// Writes what one box is configured with.
     pub fn bundle(self, kit: &Kit, setup: &Setup, a_box: &BoxPlan, directory: &Path) -> Result<Bundle> {
         match self {
-            Self::Ours => kit.signing.plain_bundle(&rais_toml(setup, a_box), directory, &kit.raisctl),
+            Self::Ours => {
+                let secrets = if setup.agent { &[("community", COMMUNITY)][..] } else { &[] };
+                kit.signing.plain_bundle(&rais_toml(setup, a_box), secrets, directory, &kit.raisctl)
+            }
             Self::Keepalived => {
                 let instances = if setup.layout == Layout::Apart { usize::from(setup.addresses) } else { 1 };
                 ensure!(instances <= VRIDS, "impossible: VRRP has {VRIDS} router ids");
@@ -95,7 +100,7 @@ impl Subject {
 impl Setup {
     /// So many addresses that move together, at this beat.
     pub const fn new(beat_ms: u64, addresses: u16) -> Self {
-        Self { beat: Duration::from_millis(beat_ms), addresses, layout: Layout::Together }
+        Self { beat: Duration::from_millis(beat_ms), addresses, layout: Layout::Together, agent: false }
     }
 
     /// Each of them may move alone.
@@ -106,6 +111,11 @@ impl Setup {
     /// The protocol has a second network to talk on.
     pub const fn control_network(self) -> Self {
         Self { layout: Layout::ControlNetwork, ..self }
+    }
+
+    /// Ours is asked by managers meanwhile.
+    pub const fn with_agent(self) -> Self {
+        Self { agent: true, ..self }
     }
 
     /// Silence after which a box is dead, for both: three beats, and a little more for VRRP.
@@ -131,6 +141,9 @@ pub fn boxes() -> Vec<BoxPlan> {
 
 /// The network of all service addresses, outside the boxes' own.
 pub const SERVICE_NETWORK: &str = "10.78.0.0/16";
+
+/// What lets managers ask.
+const AGENT: &str = "[snmp]\nlisten = [\"0.0.0.0:161\"]\n[[snmp.community]]\nfile = \"secrets/community\"\n";
 
 fn service_address(index: u16) -> IpAddr {
     let [high, low] = index.to_be_bytes();
@@ -172,13 +185,14 @@ beat = "{beat}ms"
 dead_after = "{dead_after}ms"
 lease = "{lease}ms"
 keys = [{{ id = 1, file = "secrets/http.key" }}]
-"#,
+{agent}"#,
         name = a_box.name,
         lan = a_box.lan_v4(),
         control = a_box.control_v4(),
         beat = setup.beat.as_millis(),
         dead_after = setup.dead_after().as_millis(),
         lease = setup.lease().as_millis(),
+        agent = if setup.agent { AGENT } else { "" },
     )
 }
 

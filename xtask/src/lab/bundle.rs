@@ -92,20 +92,20 @@ impl Signing {
     }
 
     /// The bundle of a box with one group, `http`, and nothing else: `text` is its `rais.toml`, which may name
-    /// `secrets/http.key`.
-    pub fn plain_bundle(&self, text: &str, directory: &Path, raisctl: &Path) -> Result<Bundle> {
-        self.secret_bundle(text, COMMUNITY, directory, raisctl)
-    }
-
-    /// The same, which may also name `secrets/community`.
-    pub fn secret_bundle(&self, text: &str, community: &str, directory: &Path, raisctl: &Path) -> Result<Bundle> {
+    /// `secrets/http.key` and what else is given, by name and content.
+    pub fn plain_bundle(
+        &self,
+        text: &str,
+        secrets: &[(&str, &str)],
+        directory: &Path,
+        raisctl: &Path,
+    ) -> Result<Bundle> {
         let root = directory.join("bundle");
         fs::create_dir_all(root.join("secrets"))?;
-        if text.contains("secrets/community") {
-            write_secret(&root, "community", community)?;
-        }
         fs::write(root.join("rais.toml"), text)?;
-        write_secret(&root, "http.key", &self.http_key)?;
+        for (name, secret) in [("http.key", &*self.http_key)].iter().chain(secrets) {
+            write_secret(&root, name, secret)?;
+        }
         self.sign(&root, raisctl)?;
         Ok(Bundle { directory: root, script_faults: None, tested: false })
     }

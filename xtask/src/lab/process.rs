@@ -94,9 +94,22 @@ impl Drop for Process {
 /// A box has its processor for itself, so the lab goes before whatever else this machine does. Everything that is started
 /// from here on inherits it. Best effort: on a machine at rest it makes no difference.
 pub fn go_first() {
-    const NICENESS: i32 = -10;
-    // SAFETY: a plain system call about this process; failure changes nothing.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
+    be_nice(-10);
+}
+
+/// What the calling thread does, and what it starts, is as important as anything. Best effort.
+pub fn go_along() {
+    be_nice(0);
+}
+
+/// What the calling thread does is only there to keep others busy: it goes after everything else. Best effort.
+pub fn go_last() {
+    be_nice(19);
+}
+
+fn be_nice(niceness: i32) {
+    // SAFETY: a plain system call about the calling thread, and what it starts; failure changes nothing.
+    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, niceness) };
 }
 
 /// The last lines of a file, indented; for error messages.
