@@ -93,12 +93,12 @@ impl Client {
 
     fn ask(&self, pdu: u8, fields: [i64; 2], name: &[u32]) -> Result<Vec<u8>> {
         let id = i64::from(self.asked.load(Ordering::Relaxed));
-        self.exchange(&self.message(pdu, id, fields, name), |answer| request_id(answer) == Some(id))
+        self.exchange(&self.message(pdu, id, fields, &[name]), |answer| request_id(answer) == Some(id))
     }
 
     /// A version 2c message.
-    fn message(&self, pdu: u8, id: i64, fields: [i64; 2], name: &[u32]) -> Vec<u8> {
-        let content = self::pdu(pdu, id, fields, Some(name));
+    fn message(&self, pdu: u8, id: i64, fields: [i64; 2], names: &[&[u32]]) -> Vec<u8> {
+        let content = self::pdu(pdu, id, fields, names);
         tlv(0x30, &[integer(1), tlv(4, &self.community), content].concat())
     }
 
@@ -142,18 +142,18 @@ impl Client {
         Ok(asked)
     }
 
-    /// Questions for a name in version 2c.
-    pub fn plain_questions(&self, object: &[u32]) -> Questions {
-        let message = |id| (id, self.message(0xa0, id, [0, 0], object));
+    /// Questions for these names in version 2c.
+    pub fn plain_questions(&self, objects: &[&[u32]]) -> Questions {
+        let message = |id| (id, self.message(0xa0, id, [0, 0], objects));
         Questions { user: None, messages: (1000..1000 + QUESTIONS).map(message).collect() }
     }
 
-    /// Questions for a name in version 3, to the agent that is there; good for two minutes.
-    pub fn sealed_questions(&self, name: &str, phrases: [&str; 2], object: &[u32]) -> Result<Questions> {
+    /// Questions for these names in version 3, to the agent that is there; good for two minutes.
+    pub fn sealed_questions(&self, name: &str, phrases: [&str; 2], objects: &[&[u32]]) -> Result<Questions> {
         let report = self.exchange(&user::discovery(), |_| true)?;
         let engine = user::see(&report).context("no report")?.engine.to_vec();
         let user = User::new(name, &engine, phrases);
-        let get = |id| pdu(0xa0, id, [0, 0], Some(object));
+        let get = |id| pdu(0xa0, id, [0, 0], objects);
         // RFC 3414 §4: the report that is not in the time window tells what the time is.
         let report = self.exchange(&user.seal(2, [0, 0], &get(2)), |_| true)?;
         let seen = user::see(&report).context("no report")?;
@@ -266,11 +266,12 @@ pub fn integer(number: i64) -> Vec<u8> {
     tlv(2, &octets[idle..])
 }
 
-/// A PDU: request-id, the two fields that follow it, and a name.
-pub fn pdu(tag: u8, id: i64, fields: [i64; 2], name: Option<&[u32]>) -> Vec<u8> {
-    let binding = name.map_or_else(Vec::new, |name| tlv(0x30, &[tlv(6, &oid(name)), tlv(5, &[])].concat()));
+/// A PDU: request-id, the two fields that follow it, and names.
+pub fn pdu(tag: u8, id: i64, fields: [i64; 2], names: &[&[u32]]) -> Vec<u8> {
+    let bindings: Vec<u8> =
+        names.iter().flat_map(|name| tlv(0x30, &[tlv(6, &oid(name)), tlv(5, &[])].concat())).collect();
     let [second, third] = fields.map(integer);
-    tlv(tag, &[integer(id), second, third, tlv(0x30, &binding)].concat())
+    tlv(tag, &[integer(id), second, third, tlv(0x30, &bindings)].concat())
 }
 
 fn oid(arcs: &[u32]) -> Vec<u8> {

@@ -171,7 +171,7 @@ pub fn median(mut samples: Vec<f64>) -> Option<f64> {
     samples.sort_by(f64::total_cmp);
     let middle = samples.len() / 2;
     let high = samples.get(middle)?;
-    Some(if samples.len() % 2 == 0 { (samples.get(middle - 1)? + high) / 2.0 } else { *high })
+    Some(if samples.len().is_multiple_of(2) { (samples.get(middle - 1)? + high) / 2.0 } else { *high })
 }
 
 /// The sample that so many of a thousand do not exceed.

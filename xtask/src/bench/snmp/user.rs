@@ -106,7 +106,7 @@ impl User {
 
 /// A message that asks who is there (RFC 3414 §4).
 pub fn discovery() -> Vec<u8> {
-    let scoped = tlv(0x30, &[tlv(4, &[]), tlv(4, &[]), client::pdu(0xa0, 1, [0, 0], None)].concat());
+    let scoped = tlv(0x30, &[tlv(4, &[]), tlv(4, &[]), client::pdu(0xa0, 1, [0, 0], &[])].concat());
     message(1, REPORTABLE, &[], [0, 0], "", &[], &scoped)
 }
 
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn what_is_sealed_is_seen_and_opened() {
         let user = User::new("bench", b"\x80\x00\x7e\xd9\x05there", ["authentication", "privacy of it"]);
-        let pdu = client::pdu(0xa0, 7, [0, 0], Some(&[1, 3, 6, 1]));
+        let pdu = client::pdu(0xa0, 7, [0, 0], &[&[1, 3, 6, 1]]);
         let mut sealed = user.seal(70_000, [3, 500], &pdu);
         let seen = see(&sealed).unwrap();
         assert_eq!((seen.id, seen.boots, seen.time, seen.engine), (70_000, 3, 500, &b"\x80\x00\x7e\xd9\x05there"[..]));
