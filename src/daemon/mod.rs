@@ -8,6 +8,7 @@
 //!   │ deadlines                │ ──────────▶ reload ── source, network, ports
 //!   └──────────────────────────┘ ◀────────── links, signals
 //!                                  news
+//!   threads "snmp", one a socket: asleep in the kernel until somebody asks
 //! ```
 //!
 //! Only this module sees both [`Node`](rais_core::node::Node) and [`os`](crate::os); only the event loop calls

@@ -1,6 +1,7 @@
 //! The agent's sockets: a datagram in, the agent's answer out, from the address that was asked.
 //!
-//! A SET that is right becomes commands, on the same way into the event loop as those of raisctl; its answer leaves when
+//! Each socket has a thread that sleeps in the kernel until somebody asks: an answer waits for no other task of the daemon,
+//! and costs two system calls. A SET that is right becomes commands, on the same way into the event loop as those of raisctl; its answer leaves when
 //! the node accepted them. Meanwhile others are answered.
 
 use super::engine_file;
@@ -27,8 +28,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
-use tokio::task::AbortHandle;
 use tokio::time;
 
 /// The largest request: what fits an Ethernet frame, and more. A longer one is cut and then refused as malformed.
@@ -49,7 +50,7 @@ const COMMAND_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct SnmpServer {
     shared: Arc<Shared>,
-    sockets: BTreeMap<SocketAddr, AbortHandle>,
+    sockets: BTreeMap<SocketAddr, Arc<DatagramSocket>>,
     identity: Identity,
     engine: Option<Engine>,
 }
@@ -208,30 +209,42 @@ impl SnmpServer {
             ..AgentParams::default()
         };
         self.shared.agent.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(params);
-        self.sockets.retain(|address, task| {
+        self.sockets.retain(|address, socket| {
             let kept = wanted.listen.contains(address);
             if !kept {
-                task.abort();
+                socket.close();
             }
             kept
         });
         for socket in opened {
-            let address = socket.address();
-            let task = tokio::spawn(serve(Arc::clone(&self.shared), Arc::new(socket)));
-            self.sockets.insert(address, task.abort_handle());
+            let (address, socket) = (socket.address(), Arc::new(socket));
+            let (shared, served, tasks) = (Arc::clone(&self.shared), Arc::clone(&socket), Handle::current());
+            let thread = std::thread::Builder::new().name(String::from("snmp"));
+            match thread.spawn(move || serve(&shared, &served, &tasks)) {
+                Ok(_detached) => drop(self.sockets.insert(address, socket)),
+                Err(error) => tracing::error!(%address, %error, "no thread for the agent's socket"),
+            }
         }
     }
 }
 
-async fn serve(shared: Arc<Shared>, socket: Arc<DatagramSocket>) {
+impl Drop for SnmpServer {
+    fn drop(&mut self) {
+        self.sockets.values().for_each(|socket| socket.close());
+    }
+}
+
+/// Answers until the socket is closed. What waits for the node waits among the daemon's `tasks`.
+fn serve(shared: &Arc<Shared>, socket: &Arc<DatagramSocket>, tasks: &Handle) {
     let mut buffer = vec![0; MAX_REQUEST];
     let mut reply = Vec::new();
     loop {
-        let asked = match socket.receive(&mut buffer).await {
-            Ok(asked) => asked,
+        let asked = match socket.receive(&mut buffer) {
+            Ok(Some(asked)) => asked,
+            Ok(None) => return,
             Err(error) => {
                 tracing::debug!(address = %socket.address(), %error, "the agent's socket");
-                time::sleep(PAUSE).await;
+                std::thread::sleep(PAUSE);
                 continue;
             }
         };
@@ -255,15 +268,15 @@ async fn serve(shared: Arc<Shared>, socket: Arc<DatagramSocket>) {
             shared.asked.note(now);
         }
         match answered {
-            Ok(Answered::Now) => send(&shared, &socket, &asked, &reply),
+            Ok(Answered::Now) => send(shared, socket, &asked, &reply),
             Ok(Answered::Once(pending)) => {
                 let Ok(place) = Arc::clone(&shared.pending).try_acquire_owned() else {
                     shared.agent.lock().unwrap_or_else(PoisonError::into_inner).settle(&pending, false);
                     figures.snmp_dropped.fetch_add(1, Ordering::Relaxed);
                     continue;
                 };
-                let (shared, socket) = (Arc::clone(&shared), Arc::clone(&socket));
-                tokio::spawn(async move {
+                let (shared, socket) = (Arc::clone(shared), Arc::clone(socket));
+                tasks.spawn(async move {
                     let reply = carry_out(&shared, *pending, &asked).await;
                     send(&shared, &socket, &asked, &reply);
                     drop(place);

@@ -10,8 +10,9 @@ use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
 use nix::sys::socket::{self, ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrStorage};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 
@@ -29,11 +30,13 @@ pub struct DatagramError {
     pub source: io::Error,
 }
 
-/// A socket that hears datagrams and answers them.
+/// A socket that hears datagrams and answers them, for a thread that does nothing else: to be asleep in the kernel until
+/// the next one costs least.
 #[derive(Debug)]
 pub struct DatagramSocket {
-    socket: AsyncFd<Socket>,
+    socket: Socket,
     address: SocketAddr,
+    closed: AtomicBool,
 }
 
 /// Who sent a datagram, and to which of the box's addresses.
@@ -52,7 +55,7 @@ pub struct Asked {
 }
 
 impl DatagramSocket {
-    /// Opens and binds it. Must be called inside a tokio runtime.
+    /// Opens and binds it.
     ///
     /// # Errors
     /// [`DatagramError`].
@@ -60,9 +63,7 @@ impl DatagramSocket {
         let fail = |source| DatagramError { address, source };
         let socket = open_socket(address).map_err(fail)?;
         let address = socket.local_addr().map_err(fail)?.as_socket().unwrap_or(address);
-        // SAFETY: the `AsyncFd` owns the socket, nobody else has it, and its descriptor never changes.
-        let socket = unsafe { AsyncFd::register(socket) }.map_err(|error| fail(error.into()))?;
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, closed: AtomicBool::new(false) })
     }
 
     /// Where it listens; with the port the kernel chose, if it was to choose one.
@@ -71,19 +72,29 @@ impl DatagramSocket {
         self.address
     }
 
-    /// The next datagram. May be cancelled: nothing is lost.
+    /// Waits for the next datagram; `None` once it is closed.
     ///
     /// # Errors
     /// The kernel's; the next call may succeed.
-    pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<Asked> {
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Asked>> {
         loop {
-            let mut ready = self.socket.readable().await?;
-            match ready.try_io(|socket| receive(socket.as_raw_fd(), buffer).map_err(io::Error::from)) {
-                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(result) => return result,
-                Err(_would_block) => {}
+            let received = receive(self.socket.as_raw_fd(), buffer);
+            if self.closed.load(Ordering::Acquire) {
+                return Ok(None);
+            }
+            match received {
+                Err(Errno::EINTR) => {}
+                other => return other.map(Some).map_err(io::Error::from),
             }
         }
+    }
+
+    /// Ends every [`receive`](Self::receive), those that wait already too. The port is free when nobody has the socket
+    /// any more.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        // Says that there is no connection, and wakes whoever waits all the same.
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     /// Answers from the address that was asked. Never waits: what the kernel does not take at once is lost, as UDP may.
@@ -164,7 +175,7 @@ impl DatagramPeer {
 }
 
 fn open_socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     // A reload that narrows 0.0.0.0 to one address opens the new socket before it closes the old one.
     socket.set_reuse_address(true)?;
     let _ = socket.set_recv_buffer_size(BUFFER);
@@ -181,8 +192,7 @@ fn open_socket(address: SocketAddr) -> io::Result<Socket> {
 fn receive(fd: i32, buffer: &mut [u8]) -> Result<Asked, Errno> {
     let mut control = cmsg_space!(libc::in_pktinfo, libc::in6_pktinfo);
     let mut slices = [IoSliceMut::new(buffer)];
-    let flags = MsgFlags::MSG_DONTWAIT;
-    let message = socket::recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut control), flags)?;
+    let message = socket::recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut control), MsgFlags::empty())?;
     let address = message.address.ok_or(Errno::EAFNOSUPPORT)?;
     let by = match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
         (Some(v4), _) => SocketAddr::from((v4.ip(), v4.port())),
@@ -211,30 +221,45 @@ fn receive(fd: i32, buffer: &mut [u8]) -> Result<Asked, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::net::UdpSocket;
+    use std::net::UdpSocket;
+    use std::sync::Arc;
 
-    #[tokio::test]
-    async fn the_answer_leaves_from_the_address_that_was_asked() {
+    #[test]
+    fn the_answer_leaves_from_the_address_that_was_asked() {
         // 127.0.0.2 is as local as 127.0.0.1, but no route would choose it as a source.
         let rows = [("0.0.0.0:0", "127.0.0.2", "127.0.0.1:0"), ("[::]:0", "::1", "[::1]:0")];
         for (listen, asked_at, client) in rows {
             let server = DatagramSocket::open(listen.parse().unwrap()).unwrap();
             let asked_at = SocketAddr::new(asked_at.parse().unwrap(), server.address().port());
-            let client = UdpSocket::bind(client).await.unwrap();
-            client.send_to(b"question", asked_at).await.unwrap();
+            let client = UdpSocket::bind(client).unwrap();
+            client.send_to(b"question", asked_at).unwrap();
             let mut buffer = [0; 4];
-            let asked = server.receive(&mut buffer).await.unwrap();
+            let asked = server.receive(&mut buffer).unwrap().unwrap();
             assert_eq!((asked.at, asked.by), (asked_at.ip(), client.local_addr().unwrap()));
             assert!(asked.truncated && asked.length == 4);
             server.answer(&asked, b"answer").unwrap();
             let mut buffer = [0; 100];
-            let (length, from) = client.recv_from(&mut buffer).await.unwrap();
+            let (length, from) = client.recv_from(&mut buffer).unwrap();
             assert_eq!((&buffer[..length], from), (&b"answer"[..], asked_at));
         }
     }
 
-    #[tokio::test]
-    async fn an_address_that_is_not_this_box_s_is_named_in_the_error() {
+    #[test]
+    fn whoever_waits_for_a_datagram_is_told_that_the_socket_is_closed_and_the_port_is_free() {
+        for listen in ["127.0.0.1:0", "[::1]:0"] {
+            let server = Arc::new(DatagramSocket::open(listen.parse().unwrap()).unwrap());
+            let (address, waiting) = (server.address(), Arc::clone(&server));
+            let thread = std::thread::spawn(move || waiting.receive(&mut [0; 4]).unwrap().is_none());
+            server.close();
+            assert!(thread.join().unwrap());
+            assert!(server.receive(&mut [0; 4]).unwrap().is_none(), "and it stays closed");
+            drop(server);
+            DatagramSocket::open(address).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_not_this_box_s_is_named_in_the_error() {
         let error = DatagramSocket::open("192.0.2.1:0".parse().unwrap()).unwrap_err();
         assert!(error.to_string().starts_with("UDP 192.0.2.1:0: "), "{error}");
     }

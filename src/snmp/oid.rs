@@ -1,28 +1,19 @@
 //! Object identifiers: a fixed array of sub-identifiers, so that a request allocates nothing for its names.
 //!
 //! It does not know what any identifier means. The octets are those of X.690 §8.19; the limits (128 sub-identifiers of
-//! 32 bits) are RFC 3416's §4.1. `asn1_rs::Oid` is not used to look inside: its iterator loses sub-identifiers of `0.0`
-//! and of everything under `2`.
+//! 32 bits) are RFC 3416's §4.1. They are written in [`super::value`].
 
 use std::cmp::Ordering;
 use std::fmt;
 
 /// Most sub-identifiers a name may have.
 pub const MAX_ARCS: usize = 128;
-/// Most octets the content of an encoded name may have: 5 for each sub-identifier.
-const MAX_OCTETS: usize = MAX_ARCS * 5;
 
 /// An object identifier of at most [`MAX_ARCS`] sub-identifiers. Sorts as RFC 3416 §4.2.2 has it: lexicographically.
 #[derive(Clone, Copy)]
 pub struct Oid {
     len: u8,
     arcs: [u32; MAX_ARCS],
-}
-
-/// The octets of an encoded identifier, without tag and length.
-pub(crate) struct OidOctets {
-    len: usize,
-    octets: [u8; MAX_OCTETS],
 }
 
 impl Oid {
@@ -74,19 +65,6 @@ impl Oid {
         }
         Some(oid)
     }
-
-    /// Encodes the content octets. An identifier of fewer than two sub-identifiers has no encoding of its own and is
-    /// sent as `0.0`.
-    pub(crate) fn octets(&self) -> OidOctets {
-        let mut out = OidOctets { len: 0, octets: [0; MAX_OCTETS] };
-        let (head, rest) = match self.arcs() {
-            [top, second, rest @ ..] => (u64::from(*top) * 40 + u64::from(*second), rest),
-            [] | [_] => (0, &[][..]),
-        };
-        out.push(head);
-        rest.iter().for_each(|arc| out.push(u64::from(*arc)));
-        out
-    }
 }
 
 /// The sub-identifiers in encoded octets, the first two still in one; `Some(None)` is a broken one.
@@ -110,23 +88,6 @@ impl Iterator for SubIdentifiers<'_> {
         };
         self.octets = rest;
         Some(Some(one.iter().fold(0, |sum, octet| (sum << 7) | u64::from(octet & 0x7f))))
-    }
-}
-
-impl OidOctets {
-    fn push(&mut self, arc: u64) {
-        let septets = (64 - arc.leading_zeros()).div_ceil(7).max(1);
-        for septet in (0..septets).rev() {
-            let more = if septet > 0 { 0x80 } else { 0 };
-            if let Some(octet) = self.octets.get_mut(self.len) {
-                *octet = ((arc >> (septet * 7)) & 0x7f) as u8 | more;
-                self.len += 1;
-            }
-        }
-    }
-
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        self.octets.get(..self.len).unwrap_or(&[])
     }
 }
 
@@ -167,8 +128,16 @@ impl fmt::Debug for Oid {
 
 #[cfg(test)]
 mod tests {
+    use super::super::value::Value;
     use super::*;
     use proptest::prelude::*;
+
+    fn content(arcs: &[u32]) -> Vec<u8> {
+        let mut out = Vec::new();
+        Value::Identifier(arcs).encode(&mut out);
+        let header = if out[1] < 0x80 { 2 } else { 2 + usize::from(out[1] & 0x7f) };
+        out.split_off(header)
+    }
 
     #[test]
     fn identifiers_are_encoded_as_x_690_has_it() {
@@ -181,7 +150,7 @@ mod tests {
             (&[2, u32::MAX], &[0x90, 0x80, 0x80, 0x80, 0x4f]),
         ];
         for (arcs, octets) in table {
-            assert_eq!(Oid::new(arcs).octets().as_slice(), octets, "{arcs:?}");
+            assert_eq!(content(arcs), octets, "{arcs:?}");
             assert_eq!(Oid::from_octets(octets), Some(Oid::new(arcs)), "{arcs:?}");
         }
     }
@@ -208,7 +177,7 @@ mod tests {
         fn what_is_encoded_is_decoded(top in 0u32..3, second in 0u32..40, rest in prop::collection::vec(any::<u32>(), 0..126)) {
             let mut oid = Oid::new(&[top, second]);
             oid.extend(rest);
-            prop_assert_eq!(Oid::from_octets(oid.octets().as_slice()), Some(oid));
+            prop_assert_eq!(Oid::from_octets(&content(oid.arcs())), Some(oid));
         }
     }
 }

@@ -1,10 +1,11 @@
-//! What an object may hold, and how it is put into octets: `asn1-rs` encodes.
+//! What an object may hold, and how it is put into octets.
 //!
-//! It does not know which object a value belongs to. Types: RFC 2578 §7.1, exceptions: RFC 3416 §3.
+//! It does not know which object a value belongs to. Types: RFC 2578 §7.1, exceptions: RFC 3416 §3; octets: X.690 §8, each
+//! length in as few octets as it takes. The writer is its own because a table's rows are most of what the agent does; in
+//! the tests `asn1-rs` has to write the same.
 
 use super::ber::tag;
 use super::oid::Oid;
-use asn1_rs::{Any, Class, Header, Integer, Length, Tag, ToDer};
 use rais_core::time::Instant;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -119,17 +120,17 @@ impl<'a> Value<'a> {
     /// Appends its tag, length and content.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Integer(number) => primitive(tag::INTEGER, Integer::from(*number).as_ref(), out),
+            Self::Integer(number) => integer(*number, out),
             Self::Octets(octets) => primitive(tag::OCTET_STRING, octets, out),
             Self::Address(None) => primitive(tag::OCTET_STRING, &[], out),
             Self::Address(Some(IpAddr::V4(address))) => primitive(tag::OCTET_STRING, &address.octets(), out),
             Self::Address(Some(IpAddr::V6(address))) => primitive(tag::OCTET_STRING, &address.octets(), out),
-            Self::Identifier(arcs) => name(&Oid::new(arcs), out),
-            Self::OwnedIdentifier(oid) => name(oid, out),
-            Self::Counter32(number) => primitive(tag::COUNTER32, Integer::from(*number).as_ref(), out),
-            Self::Gauge32(number) => primitive(tag::GAUGE32, Integer::from(*number).as_ref(), out),
-            Self::TimeTicks(number) => primitive(tag::TIME_TICKS, Integer::from(*number).as_ref(), out),
-            Self::Counter64(number) => primitive(tag::COUNTER64, Integer::from(*number).as_ref(), out),
+            Self::Identifier(arcs) => name(arcs, out),
+            Self::OwnedIdentifier(oid) => name(oid.arcs(), out),
+            Self::Counter32(number) => unsigned(tag::COUNTER32, u64::from(*number), out),
+            Self::Gauge32(number) => unsigned(tag::GAUGE32, u64::from(*number), out),
+            Self::TimeTicks(number) => unsigned(tag::TIME_TICKS, u64::from(*number), out),
+            Self::Counter64(number) => unsigned(tag::COUNTER64, *number, out),
             Self::NoSuchObject => primitive(tag::NO_SUCH_OBJECT, &[], out),
             Self::NoSuchInstance => primitive(tag::NO_SUCH_OBJECT + 1, &[], out),
             Self::EndOfMibView => primitive(tag::END_OF_MIB_VIEW, &[], out),
@@ -152,34 +153,68 @@ fn cut(text: &str) -> &str {
 /// Appends a variable binding.
 pub(crate) fn binding(oid: &Oid, value: &Value<'_>, out: &mut Vec<u8>) {
     let start = out.len();
-    name(oid, out);
+    name(oid.arcs(), out);
     value.encode(out);
     wrap(tag::SEQUENCE, start, out);
 }
 
-/// Appends an OBJECT IDENTIFIER.
-pub(crate) fn name(oid: &Oid, out: &mut Vec<u8>) {
-    put(&asn1_rs::Oid::new(Cow::Borrowed(oid.octets().as_slice())), out);
+/// Appends an OBJECT IDENTIFIER. One of fewer than two sub-identifiers has no encoding of its own and is sent as `0.0`.
+fn name(arcs: &[u32], out: &mut Vec<u8>) {
+    let (head, rest) = match arcs {
+        [top, second, rest @ ..] => (u64::from(*top) * 40 + u64::from(*second), rest),
+        [] | [_] => (0, &[][..]),
+    };
+    let all = || std::iter::once(head).chain(rest.iter().map(|arc| u64::from(*arc)));
+    header(tag::OBJECT_IDENTIFIER, all().map(septets).sum(), out);
+    for arc in all() {
+        for septet in (0..septets(arc)).rev() {
+            let more = if septet > 0 { 0x80 } else { 0 };
+            out.push(((arc >> (septet * 7)) & 0x7f) as u8 | more);
+        }
+    }
+}
+
+/// How many octets a sub-identifier takes: seven bits in each.
+const fn septets(arc: u64) -> usize {
+    if arc < 0x80 { 1 } else { (64 - arc.leading_zeros() as usize).div_ceil(7) }
 }
 
 /// Appends an INTEGER.
 pub(crate) fn integer(number: i32, out: &mut Vec<u8>) {
-    put(&number, out);
+    signed(tag::INTEGER, i128::from(number), out);
+}
+
+fn unsigned(tag: u8, number: u64, out: &mut Vec<u8>) {
+    signed(tag, i128::from(number), out);
+}
+
+/// Appends a number in as few octets as it takes.
+fn signed(tag: u8, number: i128, out: &mut Vec<u8>) {
+    let magnitude = if number < 0 { !number } else { number };
+    let octets = (128 - magnitude.leading_zeros() as usize) / 8 + 1;
+    header(tag, octets, out);
+    out.extend((0..octets).rev().map(|octet| (number >> (octet * 8)) as u8));
 }
 
 /// Appends an element that holds no others.
 pub(crate) fn primitive(tag: u8, content: &[u8], out: &mut Vec<u8>) {
-    put(&Any::new(header(tag, content.len()), content), out);
+    header(tag, content.len(), out);
+    out.extend_from_slice(content);
 }
 
 /// Makes what stands from `start` on the content of an element with this tag.
 pub(crate) fn wrap(tag: u8, start: usize, out: &mut Vec<u8>) {
-    let content = out.len().saturating_sub(start);
-    let written = header(tag, content).write_der_header(out);
-    debug_assert!(written.is_ok(), "writing to memory does not fail");
-    // The header now stands behind its content.
-    if let Some(both) = out.get_mut(start..) {
-        both.rotate_left(content);
+    let end = out.len();
+    let content = end.saturating_sub(start);
+    header(tag, content, out);
+    let length = out.len() - end;
+    // The header stands behind its content.
+    let mut written = [0; MAX_HEADER_OCTETS];
+    written.iter_mut().zip(out.drain(end..)).for_each(|(to, from)| *to = from);
+    out.resize(end + length, 0);
+    out.copy_within(start..end, start + length);
+    if let Some(place) = out.get_mut(start..start + length) {
+        place.iter_mut().zip(written).for_each(|(to, from)| *to = from);
     }
 }
 
@@ -194,24 +229,68 @@ pub(crate) const fn element_octets(content: usize) -> usize {
     1 + length + content
 }
 
-fn header(tag: u8, content: usize) -> Header<'static> {
-    let class = match tag >> 6 {
-        0 => Class::Universal,
-        1 => Class::Application,
-        2 => Class::ContextSpecific,
-        _ => Class::Private,
-    };
-    Header::new(class, tag & 0x20 != 0, Tag(u32::from(tag & 0x1f)), Length::Definite(content))
-}
+/// Tag, and at most four octets of length.
+const MAX_HEADER_OCTETS: usize = 5;
 
-fn put(item: &impl ToDer, out: &mut Vec<u8>) {
-    let written = item.write_der(out);
-    debug_assert!(written.is_ok(), "writing to memory does not fail");
+/// Appends tag and length.
+fn header(tag: u8, content: usize, out: &mut Vec<u8>) {
+    let [.., third, second, first] = content.to_be_bytes();
+    match content {
+        0..0x80 => out.extend_from_slice(&[tag, first]),
+        0x80..0x100 => out.extend_from_slice(&[tag, 0x81, first]),
+        0x100..0x1_0000 => out.extend_from_slice(&[tag, 0x82, second, first]),
+        // No message is near 2^24 octets.
+        _ => out.extend_from_slice(&[tag, 0x83, third, second, first]),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use asn1_rs::{Any, Class, Header, Integer, Length, Tag, ToDer};
+    use proptest::prelude::*;
+
+    /// What asn1-rs makes of a tag and content.
+    fn theirs(tag: u8, content: &[u8]) -> Vec<u8> {
+        let class = [Class::Universal, Class::Application, Class::ContextSpecific][usize::from(tag >> 6)];
+        let header = Header::new(class, tag & 0x20 != 0, Tag(u32::from(tag & 0x1f)), Length::Definite(content.len()));
+        Any::new(header, content).to_der_vec().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_written_as_asn1_rs_does(number: i32, count: u32, large: u64, bits in 0_u32..64) {
+            let (number, count, large) = (number >> (bits / 2), count >> (bits / 2), large >> bits);
+            let table = [
+                (Value::Integer(number), theirs(tag::INTEGER, Integer::from(number).as_ref())),
+                (Value::Counter32(count), theirs(tag::COUNTER32, Integer::from(count).as_ref())),
+                (Value::Gauge32(count), theirs(tag::GAUGE32, Integer::from(count).as_ref())),
+                (Value::TimeTicks(count), theirs(tag::TIME_TICKS, Integer::from(count).as_ref())),
+                (Value::Counter64(large), theirs(tag::COUNTER64, Integer::from(large).as_ref())),
+            ];
+            for (value, octets) in table {
+                prop_assert_eq!(encoded(&value), octets);
+            }
+        }
+
+        #[test]
+        fn identifiers_are_written_as_asn1_rs_does(
+            top in 0..3_u64, second in 0..40_u64, rest in prop::collection::vec(any::<u32>(), 0..126), bits in 0_u32..32,
+        ) {
+            let arcs: Vec<u64> = [top, second].into_iter().chain(rest.iter().map(|arc| u64::from(arc >> bits))).collect();
+            let narrow: Vec<u32> = arcs.iter().map(|arc| *arc as u32).collect();
+            prop_assert_eq!(encoded(&Value::Identifier(&narrow)), asn1_rs::Oid::from(&arcs).unwrap().to_der_vec().unwrap());
+        }
+
+        #[test]
+        fn text_is_written_and_wrapped_as_asn1_rs_does(text in prop::collection::vec(any::<u8>(), 0..400)) {
+            let string = theirs(tag::OCTET_STRING, &text);
+            prop_assert_eq!(encoded(&Value::Octets(Cow::Borrowed(&text))), string.clone());
+            let mut wrapped = [&[7, 7][..], &string].concat();
+            wrap(tag::SEQUENCE, 2, &mut wrapped);
+            prop_assert_eq!(&wrapped[2..], theirs(tag::SEQUENCE, &string));
+        }
+    }
 
     fn encoded(value: &Value<'_>) -> Vec<u8> {
         let mut out = Vec::new();
