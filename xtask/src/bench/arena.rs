@@ -52,6 +52,8 @@ pub enum Rest {
     /// For twelve beats, so that whatever the last event set off has ended. For what is told rather than noticed: a lost
     /// carrier, a clean stop, a killed daemon, a return; the detector's figures play no part in it.
     Brief,
+    /// It has been watched doing nothing already.
+    Done,
 }
 
 /// Whether the client probes.
@@ -233,6 +235,7 @@ impl Arena {
         let rested = match rest {
             Rest::Acquainted => (self.born + beat * 60).max(now + (beat * 60).min(Duration::from_secs(1))),
             Rest::Brief => now + (beat * 12).min(LONGEST_BRIEF_REST),
+            Rest::Done => now,
         };
         let phase = beat.max(Duration::from_millis(20)).mul_f64(rand::thread_rng().gen_range(0.0..1.0));
         pause(rested.max(now + SHORTEST_REST).duration_since(now) + phase)

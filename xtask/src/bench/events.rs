@@ -109,7 +109,7 @@ pub fn healed_partition(kit: &Kit, subject: Subject, progress: &mut Progress, se
     let mut silences = Vec::new();
     let mut notes = Vec::new();
     for round in 1..=rounds {
-        arena.settle(Rest::Brief)?;
+        arena.settle(if round == 1 { Rest::Brief } else { Rest::Done })?;
         arena.isolate(&arena.turn(), HOME, true)?;
         if !arena.wait_taken_over(setup.dead_after() + TAKEOVER)? {
             notes.push(format!("round {round}: nobody took over"));

@@ -40,7 +40,8 @@ pub fn dead_box(kit: &Kit, subject: Subject, progress: &mut Progress) -> Result<
         arena.settle(Rest::Acquainted)?;
         let turn = arena.turn();
         let since = arena.power_cut(&turn, HOME)?;
-        pause(setup.dead_after() + setup.beat + BACK)?;
+        pause(setup.dead_after() + setup.beat + BACK - DARK)?;
+        let dark = dark(&crowd, arena.addresses())?;
         drop(turn);
         let back = match probed {
             true => crowd.first_answers(arena.addresses(), HOME, since)?,
@@ -58,7 +59,7 @@ pub fn dead_box(kit: &Kit, subject: Subject, progress: &mut Progress) -> Result<
         } else {
             lines[2].push(last - first);
         }
-        lines[3].push(dark(&crowd, arena.addresses())? as f64);
+        lines[3].push(dark as f64);
         progress.at(round, kit.rounds * 2, &format!("{last:.0} ms, spread {:.1} ms", last - first));
         crowd.set_pace(Duration::ZERO);
         arena.bring_home()?;
@@ -87,9 +88,9 @@ pub fn failback(kit: &Kit, subject: Subject, progress: &mut Progress) -> Result<
         arena.power_cut(&turn, HOME)?;
         pause(BACK)?;
         arena.power_on(&turn, HOME)?;
-        pause(FAILBACK)?;
-        drop(turn);
+        pause(FAILBACK - DARK)?;
         let dark_now = dark(&crowd, arena.addresses())?;
+        drop(turn);
         darks.push(dark_now as f64);
         progress.at(round, rounds, &format!("{dark_now} dark"));
         if dark_now == 0 && arena.held(HOME)? == arena.addresses().len() {
@@ -118,7 +119,8 @@ fn learn(crowd: &Crowd, addresses: &[IpAddr]) -> Result<()> {
     Ok(())
 }
 
-/// How many addresses do not answer, each asked several times, where the client believes them to be.
+/// How many addresses do not answer for as long as [`DARK`], each asked several times, where the client believes them to
+/// be.
 fn dark(crowd: &Crowd, addresses: &[IpAddr]) -> Result<usize> {
     crowd.set_pace(SWEEP_EVERY);
     pause(DARK)?;
