@@ -3,6 +3,7 @@
 use super::running::Running;
 use crate::os::announce::{Announcer, Neighbour, Role};
 use crate::os::netlink::{MacAddress, Netlink};
+use crate::os::process;
 use rais_core::address::InterfaceName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -82,6 +83,8 @@ async fn locate(mut running: watch::Receiver<Arc<Running>>, netlink: Netlink, lo
 }
 
 fn run(queue: &Receiver<Addresses>, running: &watch::Receiver<Arc<Running>>, located: &watch::Receiver<Located>) {
+    // Refused: then announcements take longer on a busy box. The event loop warns of that already.
+    let _ = process::run_thread_first(process::TAKEOVER_PRIORITY);
     let mut open: BTreeMap<u32, ([u8; 6], Role, Announcer)> = BTreeMap::new();
     while let Ok(addresses) = queue.recv() {
         let mut by_interface: BTreeMap<InterfaceName, Vec<IpAddr>> = BTreeMap::new();

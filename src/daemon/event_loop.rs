@@ -24,7 +24,7 @@ use rais_core::io::{Action, Command, CommandError, Input};
 use rais_core::node::Node;
 use rais_core::notification::Notification;
 use rais_core::params::BoxParams;
-use rais_core::quantity::Incarnation;
+use rais_core::quantity::{Incarnation, Ticket};
 use rais_core::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -52,6 +52,8 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 pub(super) enum News {
     /// Something happened; goes to the node as it is.
     Input(Input),
+    /// Actions that ended together, and how.
+    Ended(Vec<(Ticket, Result<(), String>)>),
     /// An operator's command; the answer is the node's.
     Command(Command, oneshot::Sender<Result<(), CommandError>>),
     /// A configuration to run from now on.
@@ -120,6 +122,12 @@ impl Mailbox {
     pub(super) fn input(&self, input: Input) {
         self.send(News::Input(input));
     }
+
+    /// Leaves the ends of actions for the node. What ended together is told in one go: told one by one, the first would
+    /// be acted on before the second is there.
+    pub(super) fn ended(&self, ended: Vec<(Ticket, Result<(), String>)>) {
+        self.send(News::Ended(ended));
+    }
 }
 
 /// The loop's own end.
@@ -143,8 +151,8 @@ pub(super) fn mailbox() -> io::Result<(Mailbox, Inbox)> {
 /// object, one notification per change.
 #[derive(Debug)]
 pub(super) struct Outputs {
-    /// Everything with an effect other than sending a message.
-    pub(super) actions: UnboundedSender<Action>,
+    /// Everything with an effect other than sending a message; what was decided together in one piece.
+    pub(super) actions: UnboundedSender<Vec<Action>>,
     /// Notifications and when they arose.
     pub(super) notifications: UnboundedSender<(Instant, Notification)>,
     /// What an operator ordered.
@@ -267,7 +275,7 @@ impl EventLoop {
         for _ in 0..BURST {
             let news = loop {
                 match self.inbox.queue.try_recv() {
-                    Ok(News::Input(input @ Input::Finished { .. })) if ended.len() < ENDED_BURST => ended.push(input),
+                    Ok(News::Ended(some)) if ended.len() < ENDED_BURST => ended.extend(inputs(some)),
                     other => break other,
                 }
             };
@@ -285,6 +293,7 @@ impl EventLoop {
     fn take_one(&mut self, news: News) {
         match news {
             News::Input(input) => self.handle(clock::now(), input),
+            News::Ended(ended) => self.handle_all(clock::now(), inputs(ended).collect()),
             News::Command(command, answer) => {
                 self.answer = Some(answer);
                 self.handle(clock::now(), Input::Command(command));
@@ -329,7 +338,7 @@ impl EventLoop {
 
     fn act(&mut self, now: Instant) {
         self.journal = self.journal.take().filter(|journal| !journal.ended());
-        let mut recorded = Vec::new();
+        let (mut recorded, mut actions, mut notifications) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(action) = self.node.poll_action() {
             if self.journal.is_some() {
                 recorded.push(action.clone());
@@ -343,9 +352,7 @@ impl EventLoop {
                     }
                     port.send(&self.datagram, self.learnt.get(&group), now);
                 }
-                Action::Notify(notification) => {
-                    let _ = self.outputs.notifications.send((now, notification));
-                }
+                Action::Notify(notification) => notifications.push(notification),
                 Action::Outlive { known } => {
                     let _ = self.outputs.lives.send(known);
                 }
@@ -356,10 +363,15 @@ impl EventLoop {
                     }
                 }
                 Action::Stopped => self.stopped = true,
-                action => {
-                    let _ = self.outputs.actions.send(action);
-                }
+                action => actions.push(action),
             }
+        }
+        if !actions.is_empty() {
+            let _ = self.outputs.actions.send(actions);
+        }
+        // Last: telling of a thousand addresses takes the processors longer than moving them.
+        for notification in notifications {
+            let _ = self.outputs.notifications.send((now, notification));
         }
         if let Some(journal) = &mut self.journal {
             journal.actions(recorded);
@@ -412,6 +424,10 @@ impl EventLoop {
         }
         wait(&sources, timeout).map(drop)
     }
+}
+
+fn inputs(ended: Vec<(Ticket, Result<(), String>)>) -> impl Iterator<Item = Input> {
+    ended.into_iter().map(|(ticket, result)| Input::Finished { ticket, result })
 }
 
 type DatagramBuffer = [u8; MAX_DATAGRAM + 1];

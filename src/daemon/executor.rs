@@ -12,7 +12,7 @@ use super::running::{Place, Running};
 use crate::os::netlink::Netlink;
 use crate::os::script::{self, Script};
 use rais_core::address::{GroupName, ServiceAddress};
-use rais_core::io::{Action, Input};
+use rais_core::io::Action;
 use rais_core::notification::Reason;
 use rais_core::quantity::Ticket;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,8 +25,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Semaphore, watch};
 use tokio::time;
 
-/// Actions taken from the queue in one go: what one request to the kernel may hold.
-const BATCH: usize = 1024;
+/// Decisions taken from the queue in one go.
+const DECISIONS: usize = 64;
+/// Addresses of one request to the kernel at most: what ends together is told to the event loop together, which has to
+/// keep its beat meanwhile.
+const TOGETHER: usize = 1024;
 /// How long an address that moved by plan is served to clients that have not heard of it: the new box announces it at
 /// once, after 100 ms and after 500 ms. Where a release script ended the service there is nothing left to be served.
 const LINGER: Duration = Duration::from_secs(2);
@@ -61,7 +64,7 @@ pub(super) struct Context {
 #[derive(Debug)]
 pub(super) struct Executor {
     context: Arc<Context>,
-    actions: UnboundedReceiver<Action>,
+    actions: UnboundedReceiver<Vec<Action>>,
     /// An address with an action under way, and the actions that wait for it.
     busy: BTreeMap<Key, VecDeque<Work>>,
     ended: UnboundedReceiver<Vec<Key>>,
@@ -124,24 +127,24 @@ impl Context {
 impl Executor {
     /// An executor with nothing under way.
     #[must_use]
-    pub(super) fn new(context: Arc<Context>, actions: UnboundedReceiver<Action>) -> Self {
+    pub(super) fn new(context: Arc<Context>, actions: UnboundedReceiver<Vec<Action>>) -> Self {
         let (end, ended) = unbounded_channel();
         Self { context, actions, busy: BTreeMap::new(), ended, end }
     }
 
     /// Runs until the event loop is gone.
     pub(super) async fn run(mut self) {
-        let mut actions = Vec::with_capacity(BATCH);
+        let mut decisions = Vec::with_capacity(DECISIONS);
         loop {
             let mut batch = Batch::default();
             tokio::select! {
                 biased;
                 Some(keys) = self.ended.recv() => keys.into_iter().for_each(|key| self.next_of(key, &mut batch)),
-                taken = self.actions.recv_many(&mut actions, BATCH) => {
+                taken = self.actions.recv_many(&mut decisions, DECISIONS) => {
                     if taken == 0 {
                         return;
                     }
-                    actions.drain(..).for_each(|action| self.take(action, &mut batch));
+                    decisions.drain(..).flatten().for_each(|action| self.take(action, &mut batch));
                 }
             }
             self.begin(batch);
@@ -198,13 +201,17 @@ impl Executor {
     }
 
     fn begin(&self, batch: Batch) {
+        let job =
+            |group: &GroupName| Job { context: Arc::clone(&self.context), end: self.end.clone(), group: group.clone() };
         for (group, work) in batch.acquires {
-            let job = Job { context: Arc::clone(&self.context), end: self.end.clone(), group };
-            tokio::spawn(job.acquire(work));
+            for some in work.chunks(TOGETHER) {
+                tokio::spawn(job(&group).acquire(some.to_vec()));
+            }
         }
         for (group, work) in batch.releases {
-            let job = Job { context: Arc::clone(&self.context), end: self.end.clone(), group };
-            tokio::spawn(job.release(work));
+            for some in work.chunks(TOGETHER) {
+                tokio::spawn(job(&group).release(some.to_vec()));
+            }
         }
     }
 }
@@ -374,8 +381,8 @@ impl Job {
         let keys = ended.iter().map(|(_, address, _)| (self.group.clone(), *address));
         let _ = self.end.send(keys.collect());
         self.context.figures.actions_running.fetch_sub(u32::try_from(ended.len()).unwrap_or(0), Ordering::Relaxed);
-        for (ticket, _, result) in ended {
-            self.context.mailbox.input(Input::Finished { ticket, result });
+        if !ended.is_empty() {
+            self.context.mailbox.ended(ended.into_iter().map(|(ticket, _, result)| (ticket, result)).collect());
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::os::netlink::MacAddress;
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
 use std::io;
+use std::iter::Sum;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use thiserror::Error;
@@ -59,6 +60,15 @@ pub struct Announced {
     pub dropped: u32,
 }
 
+impl Sum for Announced {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            sent: sum.sent.saturating_add(one.sent),
+            dropped: sum.dropped.saturating_add(one.dropped),
+        })
+    }
+}
+
 /// Announces on one interface.
 #[derive(Debug)]
 pub struct Announcer {
@@ -90,22 +100,8 @@ impl Announcer {
     /// only replies), one advertisement for IPv6. Then it asks whether anybody else has them (RFC 5227 §2.1.1, RFC 4862
     /// §5.4.2): one who does would otherwise be heard of only by chance.
     pub fn announce(&self, addresses: &[IpAddr]) -> Announced {
-        let mut frames = Vec::with_capacity(addresses.len() * 3);
-        for address in addresses {
-            match address {
-                IpAddr::V4(address) => {
-                    frames.push(arp_frame(ArpForm::Request, self.mac, *address));
-                    frames.push(arp_frame(ArpForm::Reply, self.mac, *address));
-                }
-                IpAddr::V6(address) => frames.push(advertisement_frame(self.mac, *address, self.role, None)),
-            }
-        }
-        let ask = |address: &IpAddr| match address {
-            IpAddr::V4(address) => arp_frame(ArpForm::Probe, self.mac, *address),
-            IpAddr::V6(address) => solicitation_frame(self.mac, *address),
-        };
-        frames.extend(addresses.iter().map(ask));
-        self.send(&frames)
+        let rounds = [Round::First, Round::Second, Round::Question];
+        rounds.into_iter().map(|round| self.send(&frames(round, self.mac, self.role, addresses))).sum()
     }
 
     /// Announces every address to each of `neighbours` of its family, in frames of their own: an ARP question in the
@@ -182,6 +178,28 @@ fn open_packet_socket(interface_index: u32) -> Result<OwnedFd, Errno> {
     // Refused without CAP_NET_ADMIN, and then the default does for a few hundred addresses.
     let _ = setsockopt(&socket, SndBufForce, &SEND_BUFFER);
     Ok(socket)
+}
+
+/// A round of announcements: all addresses take part in one before the next begins. Of a thousand, no client waits for
+/// the last while others hear of the first for the second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    First,
+    Second,
+    Question,
+}
+
+/// The frames of a round, in the order of the addresses.
+fn frames(round: Round, mac: MacAddress, role: Role, addresses: &[IpAddr]) -> Vec<Vec<u8>> {
+    let frame = |address: &IpAddr| match (round, *address) {
+        (Round::First, IpAddr::V4(address)) => Some(arp_frame(ArpForm::Request, mac, address)),
+        (Round::Second, IpAddr::V4(address)) => Some(arp_frame(ArpForm::Reply, mac, address)),
+        (Round::Question, IpAddr::V4(address)) => Some(arp_frame(ArpForm::Probe, mac, address)),
+        (Round::First, IpAddr::V6(address)) => Some(advertisement_frame(mac, address, role, None)),
+        (Round::Second, IpAddr::V6(_)) => None,
+        (Round::Question, IpAddr::V6(address)) => Some(solicitation_frame(mac, address)),
+    };
+    addresses.iter().filter_map(frame).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -315,6 +333,23 @@ mod tests {
             assert_eq!(&frame[22..32], &[&MAC[..], &[10, 9, 0, 101]].concat());
             assert_eq!(&frame[32..42], &[&target_mac[..], &[10, 9, 0, 101]].concat());
         }
+    }
+
+    #[test]
+    fn every_address_is_announced_before_any_is_announced_again() {
+        let addresses: [IpAddr; 3] =
+            ["10.9.0.101", "fd00:9::101", "10.9.0.102"].map(|address| address.parse().unwrap());
+        let of = |round| frames(round, MAC, Role::Host, &addresses);
+        let v4 = |form, index: usize| match addresses[index] {
+            IpAddr::V4(address) => arp_frame(form, MAC, address),
+            IpAddr::V6(_) => unreachable!("chosen by the test"),
+        };
+        let IpAddr::V6(sixth) = addresses[1] else { unreachable!("chosen by the test") };
+        let advertisement = advertisement_frame(MAC, sixth, Role::Host, None);
+        assert_eq!(of(Round::First), [v4(ArpForm::Request, 0), advertisement, v4(ArpForm::Request, 2)]);
+        assert_eq!(of(Round::Second), [v4(ArpForm::Reply, 0), v4(ArpForm::Reply, 2)]);
+        let question = solicitation_frame(MAC, sixth);
+        assert_eq!(of(Round::Question), [v4(ArpForm::Probe, 0), question, v4(ArpForm::Probe, 2)]);
     }
 
     #[test]

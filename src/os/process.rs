@@ -21,8 +21,13 @@ pub enum ProcessError {
     Files(Errno),
 }
 
+/// The priority of what an address waits for while nobody serves it, the netlink and the announcer's thread: above
+/// everything ordinary (a takeover of a thousand addresses also writes a thousand log lines), below the event loop and
+/// the guardian, which come first even then.
+pub const TAKEOVER_PRIORITY: i32 = 30;
+
 /// Runs the calling thread under `SCHED_FIFO` at `priority` (1 to 99, 99 the most urgent), reset in its children: the
-/// heartbeat thread alone, for a handful of microseconds per beat (G-69).
+/// heartbeat thread, for a handful of microseconds per beat, and those that a takeover waits for (G-69).
 ///
 /// # Errors
 /// [`ProcessError::Priority`] without the right to; the thread goes on as an ordinary one.

@@ -1,6 +1,7 @@
 //! What `raisd --journal` wrote, `raisctl replay` lives again.
 
 use super::lab::{Lab, until};
+use rais_core::view::AddressState;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -135,4 +136,33 @@ fn a_restart_keeps_the_life_before_and_a_full_or_impossible_journal_stops_nobody
     assert!(earlier.starts_with(&first), "the life before is kept");
     assert_eq!(replay(&path.with_file_name("journal.1"), &[]).status.code(), Some(0));
     assert_eq!(replay(&path, &[]).status.code(), Some(0), "a journal that is being written can be replayed");
+}
+
+#[test]
+fn what_is_acquired_together_is_announced_together() {
+    let mut lab = Lab::new(1);
+    let path = lab.journal(1);
+    let many: Vec<String> = (1..=200).map(|n| format!("\"10.99.7.{n}\"")).collect();
+    let with_many = format!("preferred_addresses = [{}, ", many.join(", "));
+    let text = lab.gateway(1).configuration().replace("preferred_addresses = [", &with_many);
+    lab.gateway(1).write_configuration(&text);
+    lab.start_recorded(1, &[]);
+    until("box 1 serves them all", || {
+        let group = lab.gateways()[0].group()?;
+        let online = group.addresses.iter().filter(|row| row.state == AddressState::Online).count();
+        if online == 203 { Ok(()) } else { Err(format!("{online}")) }
+    });
+    lab.gateway(1).signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(lab.gateway(1).wait(), Some(0));
+
+    let text = fs::read_to_string(&path).unwrap();
+    let steps: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let decided: Vec<_> = steps.iter().filter_map(|step| step.get("actions")?.as_array()).collect();
+    let acquired =
+        decided.iter().map(|actions| actions.iter().filter(|action| action.get("Acquire").is_some()).count());
+    let acquired = acquired.max().unwrap();
+    assert!(acquired >= 200, "{acquired}");
+    let announced = decided.iter().flat_map(|actions| actions.iter()).find_map(|action| action.get("Announce"));
+    let announced = announced.unwrap().get("addresses").unwrap().as_array().unwrap().len();
+    assert_eq!(announced, acquired, "the first announcement");
 }

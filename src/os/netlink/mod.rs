@@ -26,6 +26,7 @@ pub use link::{Link, MacAddress, Selector};
 pub use route::Route;
 pub use service_address::{Failures, LeftBehind};
 
+use super::process;
 use batch::Batch;
 use connection::Connection;
 use nix::errno::Errno;
@@ -116,7 +117,11 @@ impl Netlink {
     pub fn connect() -> Result<Self, NetlinkError> {
         require_marks()?;
         let (sender, jobs) = mpsc::unbounded_channel();
-        let open = async || Ok(State { connection: Connection::open()?, batch: Batch::open()?, held: BTreeSet::new() });
+        let open = async || {
+            // Refused: then takeovers take longer on a busy box. The event loop warns of that already.
+            let _ = process::run_thread_first(process::TAKEOVER_PRIORITY);
+            Ok(State { connection: Connection::open()?, batch: Batch::open()?, held: BTreeSet::new() })
+        };
         worker::start("netlink", open, async |state| state.serve(jobs).await)?;
         Ok(Self(sender))
     }
