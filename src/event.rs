@@ -63,6 +63,7 @@ pub fn about(notification: &Notification) -> String {
         Notification::AuthenticationFailure { source } => format!("{name} {source}"),
         Notification::ConfigApplied { .. }
         | Notification::ConfigRejected { .. }
+        | Notification::ImageUpdated { .. }
         | Notification::ColdStart
         | Notification::WarmStart => name.to_owned(),
     }
@@ -128,6 +129,7 @@ pub fn sentence(notification: &Notification, snapshot: &Snapshot) -> String {
             format!("configuration {generation}, signed by nobody, is in force")
         }
         Notification::ConfigRejected { error } => format!("a configuration was refused: {error}"),
+        Notification::ImageUpdated { version, before } => format!("rais {version} runs, and {before} ran before"),
         Notification::ColdStart => String::from("started, with another configuration than before"),
         Notification::WarmStart => String::from("started, with the configuration it had before"),
         Notification::LinkUp { interface, .. } => format!("interface {interface} is up"),

@@ -1,5 +1,6 @@
 //! What the daemon publishes and everybody reads: the core's view, and the facts about this box around it.
 
+use crate::snmp::v3::Level;
 use rais_core::address::{GroupName, InterfaceName, TestName};
 use rais_core::time::{Duration, Instant};
 use rais_core::view::View;
@@ -54,12 +55,24 @@ pub struct About {
 pub struct AboutReceiver {
     /// Where it listens.
     pub address: SocketAddr,
+    /// The version 3 user that says so; `None`: version 2c, whose community is a secret.
+    #[serde(default)]
+    pub user: Option<AboutUser>,
     /// It answers each notification.
     pub inform: bool,
     /// How long an answer may take.
     pub timeout: Duration,
     /// How often it is told again.
     pub retries: u32,
+}
+
+/// Who says so to a receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AboutUser {
+    /// The user's name.
+    pub name: String,
+    /// How what it says is protected.
+    pub level: Level,
 }
 
 /// Facts about a group that change only with a reload.

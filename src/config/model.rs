@@ -5,7 +5,7 @@
 
 use super::provenance::Provenance;
 use super::secret::{Authentication, Community, Key, KeyId};
-use crate::snmp::v3::{EngineId, User};
+use crate::snmp::v3::{EngineId, Level, User};
 use crate::snmp::{AccessControl, View};
 use rais_core::address::{GroupName, HostName, InterfaceName, LoadName, Prefix, TestName};
 use rais_core::notification::Severity;
@@ -285,13 +285,27 @@ pub struct CommunityAccess {
     pub view: View,
 }
 
+/// Who says so to a receiver, and how it is proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiverSecurity {
+    /// Version 2c, with this community.
+    Community(Community),
+    /// Version 3.
+    User {
+        /// Its keys are localised at this box's engine for traps, at the receiver's for informs.
+        user: User,
+        /// At most what the user can do.
+        level: Level,
+    },
+}
+
 /// A receiver of notifications.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receiver {
     /// Where it listens.
     pub address: SocketAddr,
-    /// The community that v2c notifications to it carry.
-    pub community: Community,
+    /// Who says so, and how it is proved.
+    pub security: ReceiverSecurity,
     /// It answers each notification, and is told again until it does.
     pub inform: bool,
     /// How long an answer may take: 100 ms to 1 min.

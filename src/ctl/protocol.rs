@@ -7,6 +7,7 @@
 use super::plan::GroupPlan;
 use crate::event::Event;
 use crate::snapshot::Snapshot;
+use crate::snmp::ReceiverFigures;
 use rais_core::address::{GroupName, IdAddress};
 use rais_core::io::{Command, CommandError};
 use serde::{Deserialize, Serialize};
@@ -152,7 +153,7 @@ impl From<CommandError> for Refusal {
 }
 
 /// How the daemon itself fares: figures about raisd, not about the group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Runtime {
     /// Log lines dropped because the log's reader was too slow.
@@ -165,6 +166,10 @@ pub struct Runtime {
     pub informs_acknowledged: u64,
     /// The longest time from an event to its first datagram, in microseconds, of those that were not held back.
     pub worst_notification_us: u64,
+    /// Those of them that took more than 2 ms.
+    pub late_notifications: u64,
+    /// How each receiver of notifications fares, in the order of the configuration.
+    pub receivers: Vec<ReceiverFigures>,
     /// Datagrams the SNMP agent received.
     pub snmp_in: u64,
     /// Replies the SNMP agent sent.

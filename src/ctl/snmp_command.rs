@@ -1,10 +1,12 @@
-//! `raisctl snmp user add | list | remove`: the version 3 users of a configuration, before it is signed.
+//! `raisctl snmp user add | list | remove`: the version 3 users of a configuration, before it is signed; and `raisctl snmp
+//! engine`, for whose keys a user may be wanted.
 //!
 //! It works on a bundle's directory and talks to no raisd. Pass phrases come from the terminal, standard input or a file,
 //! never from the command line, which everybody on the machine can read; what is kept of them is keys that are good for
 //! one engine. What a configuration may hold is `config`'s business, and what a key is `snmp::v3`'s.
 
 mod document;
+mod engine;
 
 use crate::config::{BundleFiles, Faults, Rejected, Trust, load};
 use crate::ctl::config_command::{ConfigCommandError, read_bundle};
@@ -15,6 +17,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use document::{Document, UserEntry};
 use serde::Serialize;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use thiserror::Error;
@@ -35,8 +38,9 @@ Pass phrases: one for authentication and one for privacy, at least 8 characters 
 on the terminal; without one, standard input or --passphrase-file gives a line for each. Nothing keeps them:
 the directory gets keys that are good for one engine only. Give a management station the same phrases.
 
-The keys are for snmp.engine_id, or for --engine-id; without snmp.engine_id, one is drawn and written. Sign
-the bundle afterwards: raisctl config sign DIRECTORY";
+The keys are for snmp.engine_id, or for --engine-id: informs are protected by keys for the receiver's
+engine, for which `raisctl snmp engine ADDRESS` asks it. Without snmp.engine_id, one is drawn and
+written. Sign the bundle afterwards: raisctl config sign DIRECTORY";
 
 /// `raisctl snmp`.
 #[derive(Debug, Args)]
@@ -51,6 +55,9 @@ enum SnmpCommand {
     /// Version 3 users of a configuration that is to be signed
     #[command(subcommand)]
     User(UserCommand),
+    /// Ask a receiver of notifications for its engine id, which informs of version 3 to it need
+    #[command(after_help = EXIT_CODES)]
+    Engine(EngineArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,6 +69,13 @@ enum UserCommand {
     List(ListArgs),
     /// Remove a user and the file with its keys
     Remove(RemoveArgs),
+}
+
+#[derive(Debug, Args)]
+struct EngineArgs {
+    /// Where it listens [default port: 162]
+    #[arg(value_parser = engine::address)]
+    address: SocketAddr,
 }
 
 #[derive(Debug, Args)]
@@ -192,9 +206,12 @@ pub enum SnmpCommandError {
     /// The terminal or standard output.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// No randomness for an engine id.
+    /// No randomness for an engine id or a question.
     #[error("{0}")]
     Random(String),
+    /// Nobody answered that speaks version 3.
+    #[error("nobody at {0} answers in SNMP version 3")]
+    Silent(SocketAddr),
 }
 
 /// Runs it with the process's standard input and output.
@@ -256,7 +273,10 @@ fn line(from: &mut impl BufRead, what: &'static str) -> Result<Zeroizing<String>
 /// # Errors
 /// [`SnmpCommandError`]; nothing was changed.
 pub fn execute(args: SnmpArgs, phrases: &mut dyn Phrases, out: &mut dyn Write) -> Result<(), SnmpCommandError> {
-    let SnmpCommand::User(command) = args.command;
+    let command = match args.command {
+        SnmpCommand::User(command) => command,
+        SnmpCommand::Engine(args) => return Ok(writeln!(out, "{}", engine::ask(args.address)?)?),
+    };
     match command {
         UserCommand::Add(args) => match &args.passphrase_file {
             Some(file) => {

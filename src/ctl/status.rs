@@ -3,7 +3,8 @@
 use super::human;
 use super::protocol::Runtime;
 use super::table::{Cell, Palette, Table, Tone, wrap};
-use crate::snapshot::{AboutGroup, Snapshot};
+use crate::snapshot::{AboutGroup, AboutReceiver, Snapshot};
+use crate::snmp::ReceiverFigures;
 use rais_core::address::IdAddress;
 use rais_core::counters::DropCause;
 use rais_core::notification::{HostState, PartitionState, Reason};
@@ -25,6 +26,7 @@ pub fn render(snapshot: &Snapshot, runtime: &Runtime, palette: Palette, width: u
         page.group(group, about, snapshot.view.at);
     }
     page.objects(snapshot);
+    page.receivers(&snapshot.about.receivers, &runtime.receivers);
     page.text
 }
 
@@ -191,6 +193,33 @@ impl Page {
         self.table(&table);
     }
 
+    fn receivers(&mut self, receivers: &[AboutReceiver], figures: &[ReceiverFigures]) {
+        if receivers.is_empty() {
+            return;
+        }
+        self.text.push('\n');
+        let mut table = Table::new(&["RECEIVER", "TOLD BY", "SENT>", "ANSWERED>", "LOST>", "WAITING>"]);
+        for (place, receiver) in receivers.iter().enumerate() {
+            let ReceiverFigures { counters, pending } = figures.get(place).copied().unwrap_or_default();
+            let lost = counters.refused + counters.given_up + counters.dropped;
+            let answered = if receiver.inform { counters.acknowledged.to_string() } else { String::from("-") };
+            let cells = vec![
+                Cell::plain(receiver.address.to_string()),
+                Cell::plain(manner(receiver)),
+                Cell::plain(counters.sent.to_string()).right(),
+                Cell::plain(answered).right(),
+                Cell::new(if lost > 0 { Tone::Warn } else { Tone::Plain }, lost.to_string()).right(),
+                Cell::plain(pending.to_string()).right(),
+            ];
+            let repeated = match counters.repeated {
+                0 => String::new(),
+                repeated => format!("{repeated} repetitions"),
+            };
+            table.row(cells, Cell::faint(repeated));
+        }
+        self.table(&table);
+    }
+
     fn objects(&mut self, snapshot: &Snapshot) {
         let now = snapshot.view.at;
         let mut tests = Table::new(&["TEST", "STATE", "RUNS>", "FAILED>", "SINCE"]);
@@ -240,6 +269,15 @@ impl Page {
             self.text.push('\n');
             self.table(table);
         }
+    }
+}
+
+/// How a receiver is told: by whom, and what.
+fn manner(receiver: &AboutReceiver) -> String {
+    let kind = if receiver.inform { "informs" } else { "traps" };
+    match &receiver.user {
+        Some(user) => format!("v3 {kind}, {} {}", user.name, user.level),
+        None => format!("v2c {kind}"),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::ctl::protocol::{Response, decode_response, encode_response};
-use crate::snapshot::{About, ZoneView};
+use crate::snapshot::{About, AboutUser, ZoneView};
+use crate::snmp::delivery::DeliveryCounters;
+use crate::snmp::v3::Level;
 use rais_core::address::{HostName, ServiceAddress};
 use rais_core::counters::Counters;
 use rais_core::info_message::Claim;
@@ -196,7 +198,20 @@ fn troubled() -> (Snapshot, Runtime) {
         last_update: Some(ago(3900)),
         last_error: None,
     }];
-    (snapshot, Runtime { log_lines_dropped: 3, ..Runtime::default() })
+    let receiver = |address: &str, user: Option<(&str, Level)>| AboutReceiver {
+        address: address.parse().unwrap(),
+        user: user.map(|(name, level)| AboutUser { name: name.to_owned(), level }),
+        inform: user.is_some(),
+        timeout: Duration::from_secs(2),
+        retries: 5,
+    };
+    Arc::make_mut(&mut snapshot.about).receivers =
+        vec![receiver("10.9.0.254:162", None), receiver("[fd00:9::254]:162", Some(("noc", Level::AuthPriv)))];
+    let sent = DeliveryCounters { sent: 40, ..DeliveryCounters::default() };
+    let informed = DeliveryCounters { acknowledged: 21, repeated: 17, given_up: 3, ..sent };
+    let receivers =
+        vec![ReceiverFigures { counters: sent, pending: 0 }, ReceiverFigures { counters: informed, pending: 16 }];
+    (snapshot, Runtime { log_lines_dropped: 3, receivers, ..Runtime::default() })
 }
 
 /// Writes the file anew with `RAIS_BLESS=1`; the difference is then for a reviewer to judge.

@@ -1,8 +1,10 @@
 //! Figures about the daemon itself, counted where they arise and read by the control server and the agent.
 
 use crate::ctl::protocol::Runtime;
-use std::sync::Arc;
+use crate::snmp::delivery::DeliveryCounters;
+use crate::snmp::{DeliverySource, ReceiverFigures};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How the daemon fares. Every figure stands for itself, so no order between them is needed.
 #[derive(Debug, Default)]
@@ -17,6 +19,10 @@ pub(super) struct Figures {
     pub(super) informs_acknowledged: AtomicU64,
     /// See [`Runtime::worst_notification_us`].
     pub(super) worst_notification_us: AtomicU64,
+    /// See [`Runtime::late_notifications`].
+    pub(super) late_notifications: AtomicU64,
+    /// See [`Runtime::receivers`].
+    pub(super) receivers: Mutex<Vec<Arc<Counted>>>,
     /// See [`Runtime::snmp_in`].
     pub(super) snmp_in: AtomicU64,
     /// See [`Runtime::snmp_out`].
@@ -29,7 +35,46 @@ pub(super) struct Figures {
     pub(super) actions_running: AtomicU32,
 }
 
+/// What became of what one receiver was to be told.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    /// What its task does not know of: there was no room on the way to it, or the kernel would not send.
+    pub(super) lost: AtomicU64,
+    told: Mutex<(DeliveryCounters, usize)>,
+}
+
+impl Counted {
+    /// As it is now, with how many notifications are not done with.
+    pub(super) fn write(&self, counters: DeliveryCounters, pending: usize) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = (counters, pending);
+    }
+
+    fn read(&self) -> ReceiverFigures {
+        let (mut counters, pending) = *self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.dropped += self.lost.load(Ordering::Relaxed);
+        ReceiverFigures { counters, pending: u32::try_from(pending).unwrap_or(u32::MAX) }
+    }
+}
+
+impl DeliverySource for Figures {
+    fn receiver(&self, place: usize) -> Option<ReceiverFigures> {
+        self.receivers().get(place).map(|receiver| receiver.read())
+    }
+
+    fn worst_notification_us(&self) -> u64 {
+        self.worst_notification_us.load(Ordering::Relaxed)
+    }
+
+    fn late_notifications(&self) -> u64 {
+        self.late_notifications.load(Ordering::Relaxed)
+    }
+}
+
 impl Figures {
+    fn receivers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Counted>>> {
+        self.receivers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// As they are now.
     #[must_use]
     pub(super) fn read(&self) -> Runtime {
@@ -39,6 +84,8 @@ impl Figures {
             traps_sent: self.traps_sent.load(Ordering::Relaxed),
             informs_acknowledged: self.informs_acknowledged.load(Ordering::Relaxed),
             worst_notification_us: self.worst_notification_us.load(Ordering::Relaxed),
+            late_notifications: self.late_notifications.load(Ordering::Relaxed),
+            receivers: self.receivers().iter().map(|receiver| receiver.read()).collect(),
             snmp_in: self.snmp_in.load(Ordering::Relaxed),
             snmp_out: self.snmp_out.load(Ordering::Relaxed),
             snmp_dropped: self.snmp_dropped.load(Ordering::Relaxed),

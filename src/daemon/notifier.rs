@@ -138,3 +138,85 @@ fn log(event: &Event) {
         Severity::Critical => tracing::error!(number, "{name}: {text}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::figures::Figures;
+    use super::super::start::nothing_yet;
+    use super::*;
+    use crate::config::{BundleFiles, Trust, load};
+    use rais_core::quantity::Incarnation;
+    use std::collections::BTreeMap;
+    use std::net::UdpSocket;
+    use std::sync::Mutex;
+    use std::time::Duration;
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Metadata, Subscriber};
+
+    const TEXT: &str = r#"
+version = 1
+[box]
+name = "edge-1"
+[snmp]
+listen = []
+[[snmp.receiver]]
+address = "127.0.0.1:PORT"
+community_file = "secrets/community"
+"#;
+
+    /// A log that takes no line before a datagram was heard.
+    struct Hesitant {
+        socket: UdpSocket,
+        heard: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Subscriber for Hesitant {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.heard.lock().unwrap().extend(self.socket.recv(&mut [0; 2000]).ok());
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_notification_has_left_before_its_log_line_is_written() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let text = TEXT.replace("PORT", &socket.local_addr().unwrap().port().to_string());
+        let files = [("rais.toml", text.as_str()), ("secrets/community", "public")];
+        let files = files.map(|(path, content)| (path.to_owned(), content.as_bytes().to_vec(), 0o600));
+        let configuration = load(&BundleFiles::from_iter(files), &Trust::InsecureUnsigned).unwrap();
+        let (_snapshots, snapshots) = watch::channel(Arc::new(nothing_yet(&configuration, Incarnation(1))));
+        let running = Running { configuration, links: BTreeMap::new(), scripts: BTreeMap::new(), engine: None };
+        let (_running, running) = watch::channel(Arc::new(running));
+        let (_told, _teller, notifications) = telling();
+        let (_stop, stop) = oneshot::channel();
+        let figures = Arc::<Figures>::default();
+        let mut notifier = Notifier {
+            notifications,
+            event_table: Arc::default(),
+            snapshots,
+            running,
+            receivers: Receivers::new(Arc::clone(&figures)),
+            start: Notification::ColdStart,
+            group_states: GroupStates::default(),
+            stop,
+        };
+        notifier.reconfigure();
+        let heard = Arc::default();
+        let log = Hesitant { socket, heard: Arc::clone(&heard) };
+        tracing::subscriber::with_default(log, || notifier.tell(clock::now(), Notification::ColdStart));
+        let heard = heard.lock().unwrap();
+        assert!(matches!(heard[..], [octets] if octets > 100), "{heard:?}");
+        let figures = figures.read();
+        assert_eq!((figures.traps_dropped, figures.receivers.len()), (0, 1));
+    }
+}

@@ -1,22 +1,26 @@
 //! The receivers of notifications: a task and a socket for each, so that a dead one delays no other.
 //!
-//! What is sent, repeated and given up is [`crate::snmp::delivery`]'s to decide. The sockets are bound to the box's own
+//! What is sent, repeated and given up is [`crate::snmp::delivery`]'s to decide. A receiver of version 3 is told nothing
+//! while this box is another engine than the user's keys are for, as a copied box is: what was not told is counted, and in
+//! the event table. The sockets are bound to the box's own
 //! address on the way to the receiver, never to a service address: that may be another box's a second later.
 
-use super::figures::Figures;
+use super::figures::{Counted, Figures};
 use super::running::Running;
-use crate::config::model::Receiver;
-use crate::os::clock;
+use super::snmp_server::Engine;
+use crate::config::model::{Receiver, ReceiverSecurity};
 use crate::os::datagram::DatagramPeer;
+use crate::os::{clock, random};
 use crate::snmp::delivery::{Delivery, DeliveryCounters, DeliveryParams, Notice, Security};
 use crate::snmp::notify::Kind;
+use crate::snmp::v3::{EngineId, Salts};
 use rais_core::notification::Notification;
 use rais_core::time::Instant;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc::error::TrySendError;
+use thiserror::Error;
 use tokio::sync::mpsc::{Receiver as Inbox, Sender, channel};
 use tokio::task::AbortHandle;
 use tokio::time;
@@ -25,6 +29,8 @@ use tokio::time;
 const INBOX: usize = 16_384;
 /// An answer of a receiver is short; what is cut is no answer.
 const MAX_ANSWER: usize = 2048;
+/// What is on its way within this is prompt.
+const PROMPT: Duration = Duration::from_millis(2);
 /// Before a socket that could not be opened is tried again.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
@@ -39,8 +45,24 @@ pub(super) struct Receivers {
 struct Task {
     receiver: Receiver,
     source: Option<IpAddr>,
+    engine: Option<Engine>,
+    counted: Arc<Counted>,
     inbox: Sender<(Arc<Notice>, Instant)>,
     task: AbortHandle,
+}
+
+/// Why nothing can be said to a receiver. Everything else goes on; what it is not told is counted.
+#[derive(Debug, Error)]
+enum Mute {
+    /// There was no randomness for an engine id; the log says so.
+    #[error("this box is no SNMP engine")]
+    NoEngine,
+    /// The state directory was copied from another machine: the operator adds the user again.
+    #[error("the user's keys are for engine {0}, and this is {1}: `raisctl snmp user add --replace`")]
+    OtherEngine(EngineId, EngineId),
+    /// Without randomness two messages could be encrypted alike.
+    #[error("no randomness: {0}")]
+    NoRandomness(String),
 }
 
 impl Drop for Task {
@@ -62,19 +84,24 @@ impl Receivers {
         let mut before = std::mem::take(&mut self.tasks);
         for receiver in wanted {
             let source = running.source_for(receiver.address.ip());
-            let kept = before.iter().position(|task| task.receiver == *receiver && task.source == source);
-            self.tasks.push(match kept {
+            // A community has nothing to do with the engine.
+            let engine = running.engine.filter(|_| matches!(receiver.security, ReceiverSecurity::User { .. }));
+            let same = |task: &Task| task.receiver == *receiver && task.source == source && task.engine == engine;
+            self.tasks.push(match before.iter().position(same) {
                 Some(kept) => before.swap_remove(kept),
-                None => Task::start(receiver.clone(), source, Arc::clone(&self.figures)),
+                None => Task::start(receiver.clone(), source, engine, Arc::clone(&self.figures)),
             });
         }
+        let counted = self.tasks.iter().map(|task| Arc::clone(&task.counted)).collect();
+        *self.figures.receivers.lock().unwrap_or_else(PoisonError::into_inner) = counted;
     }
 
     /// Tells everybody who wants to know of this.
     pub(super) fn tell(&self, notification: &Notification, notice: &Arc<Notice>, at: Instant) {
         for task in self.tasks.iter().filter(|task| wants(&task.receiver, notification)) {
-            if let Err(TrySendError::Full(_)) = task.inbox.try_send((Arc::clone(notice), at)) {
+            if task.inbox.try_send((Arc::clone(notice), at)).is_err() {
                 self.figures.traps_dropped.fetch_add(1, Ordering::Relaxed);
+                task.counted.lost.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -96,20 +123,46 @@ fn wants(receiver: &Receiver, notification: &Notification) -> bool {
 }
 
 impl Task {
-    fn start(receiver: Receiver, source: Option<IpAddr>, figures: Arc<Figures>) -> Self {
+    fn start(receiver: Receiver, source: Option<IpAddr>, engine: Option<Engine>, figures: Arc<Figures>) -> Self {
         let (inbox, notices) = channel(INBOX);
-        let params = DeliveryParams {
-            kind: if receiver.inform { Kind::Inform } else { Kind::Trap },
-            security: Security::Community(receiver.community.as_bytes().to_vec()),
-            timeout: receiver.timeout,
-            retries: receiver.retries,
-            throttle: receiver.throttle,
+        let counted = Arc::<Counted>::default();
+        let task = match security(&receiver, engine) {
+            Ok(security) => {
+                let params = DeliveryParams {
+                    kind: if receiver.inform { Kind::Inform } else { Kind::Trap },
+                    security,
+                    timeout: receiver.timeout,
+                    retries: receiver.retries,
+                    throttle: receiver.throttle,
+                };
+                // Another one in each life: the microseconds since the system started.
+                let delivery = Delivery::new(params, (clock::now().as_micros() >> 6) as i32);
+                let (address, before) = (receiver.address, DeliveryCounters::default());
+                let (inform, counted) = (receiver.inform, Arc::clone(&counted));
+                let work = Work { address, source, inform, delivery, before, counted, figures };
+                tokio::spawn(work.run(notices)).abort_handle()
+            }
+            Err(why) => {
+                tracing::error!(receiver = %receiver.address, %why, "a receiver of notifications is told nothing");
+                // Nobody takes what is sent into this inbox.
+                tokio::spawn(async { drop(notices) }).abort_handle()
+            }
         };
-        // Another one in each life: the microseconds since the system started.
-        let delivery = Delivery::new(params, (clock::now().as_micros() >> 6) as i32);
-        let work = Work { address: receiver.address, source, delivery, counted: DeliveryCounters::default(), figures };
-        let task = tokio::spawn(work.run(notices)).abort_handle();
-        Self { receiver, source, inbox, task }
+        Self { receiver, source, engine, counted, inbox, task }
+    }
+}
+
+fn security(receiver: &Receiver, engine: Option<Engine>) -> Result<Security, Mute> {
+    match &receiver.security {
+        ReceiverSecurity::Community(community) => Ok(Security::Community(community.as_bytes().to_vec())),
+        ReceiverSecurity::User { user, level } => {
+            let Engine { id: engine, clock, .. } = engine.ok_or(Mute::NoEngine)?;
+            if !receiver.inform && *user.engine() != engine {
+                return Err(Mute::OtherEngine(*user.engine(), engine));
+            }
+            let seed = random::octets().map(u64::from_be_bytes).map_err(Mute::NoRandomness)?;
+            Ok(Security::User { user: user.clone(), level: *level, engine, clock, salts: Salts::new(seed) })
+        }
     }
 }
 
@@ -117,8 +170,11 @@ impl Task {
 struct Work {
     address: std::net::SocketAddr,
     source: Option<IpAddr>,
+    inform: bool,
     delivery: Delivery,
-    counted: DeliveryCounters,
+    /// The counters when they were last read.
+    before: DeliveryCounters,
+    counted: Arc<Counted>,
     figures: Arc<Figures>,
 }
 
@@ -167,20 +223,27 @@ impl Work {
             // A receiver that was not listening a moment ago shows as an error now, and this datagram was not sent.
             let sent = socket.send(&datagram).or_else(|_| socket.send(&datagram));
             if let Err(error) = sent {
-                self.figures.traps_dropped.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(receiver = %self.address, %error, "a notification was not sent");
+                // An inform will be sent again, and counted when it is given up.
+                if !self.inform {
+                    self.figures.traps_dropped.fetch_add(1, Ordering::Relaxed);
+                    self.counted.lost.fetch_add(1, Ordering::Relaxed);
+                }
             }
             if let Some(at) = at.take() {
-                let micros = u64::try_from(clock::now().since(at).as_micros()).unwrap_or(u64::MAX);
+                let took = clock::now().since(at);
+                let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 self.figures.worst_notification_us.fetch_max(micros, Ordering::Relaxed);
+                self.figures.late_notifications.fetch_add(u64::from(took > PROMPT), Ordering::Relaxed);
             }
         }
-        let (now, before) = (*self.delivery.counters(), self.counted);
+        let (now, before) = (*self.delivery.counters(), self.before);
         let figures = &self.figures;
         figures.traps_sent.fetch_add(now.sent - before.sent, Ordering::Relaxed);
         figures.informs_acknowledged.fetch_add(now.acknowledged - before.acknowledged, Ordering::Relaxed);
         let lost = (now.given_up + now.dropped + now.refused) - (before.given_up + before.dropped + before.refused);
         figures.traps_dropped.fetch_add(lost, Ordering::Relaxed);
-        self.counted = now;
+        self.before = now;
+        self.counted.write(now, self.delivery.pending());
     }
 }

@@ -10,11 +10,11 @@ use super::running::{Running, wanted_network};
 use super::snmp_server::SnmpServer;
 use super::source::Source;
 use crate::config::Configuration;
-use crate::config::model::Script;
+use crate::config::model::{ReceiverSecurity, Script};
 use crate::os::executables::Executables;
 use crate::os::netlink::Netlink;
 use crate::os::{clock, datagram::DatagramSocket, network};
-use crate::snapshot::{About, AboutGroup, AboutReceiver};
+use crate::snapshot::{About, AboutGroup, AboutReceiver, AboutUser};
 use rais_core::address::{GroupName, InterfaceName};
 use rais_core::notification::Notification;
 use rais_core::quantity::Incarnation;
@@ -200,6 +200,7 @@ impl Applier {
         });
         let receivers = configuration.snmp.receivers.iter().map(|receiver| AboutReceiver {
             address: receiver.address,
+            user: about_user(&receiver.security),
             inform: receiver.inform,
             timeout: receiver.timeout,
             retries: receiver.retries,
@@ -303,6 +304,16 @@ impl Applier {
                 }
                 Err(error.to_string())
             }
+        }
+    }
+}
+
+/// Who says so to a receiver, without what proves it.
+fn about_user(security: &ReceiverSecurity) -> Option<AboutUser> {
+    match security {
+        ReceiverSecurity::Community(_) => None,
+        ReceiverSecurity::User { user, level } => {
+            Some(AboutUser { name: String::from_utf8_lossy(user.name()).into_owned(), level: *level })
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::os::random;
 use crate::os::store::Store;
 use crate::snapshot::Snapshot;
 use crate::snmp::v3::{EngineClock, EngineId, V3Params};
-use crate::snmp::{Agent, AgentParams, Answered, Community, EventSource, Pending, View};
+use crate::snmp::{Agent, AgentParams, Answered, Community, DeliverySource, EventSource, Pending, View};
 use rais_core::io::Command;
 use rais_core::notification::Notification;
 use rais_core::time::Instant;
@@ -140,6 +140,7 @@ impl SnmpServer {
     ) -> Self {
         let mut agent = Agent::new(AgentParams::default());
         agent.show_events(Arc::clone(&sources.events) as Arc<dyn EventSource>);
+        agent.show_deliveries(Arc::clone(&figures) as Arc<dyn DeliverySource>);
         let agent = Mutex::new(agent);
         let pending = Arc::new(Semaphore::new(MAX_PENDING));
         let doubts = Mutex::new(Doubts { teller, wanted: false, told: BTreeMap::new() });
@@ -206,6 +207,7 @@ impl SnmpServer {
             communities: communities.collect(),
             version_1: wanted.allow_v1,
             v3: self.v3(wanted),
+            authentication_traps: wanted.authentication_traps,
             ..AgentParams::default()
         };
         self.shared.agent.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(params);

@@ -12,6 +12,10 @@ use std::path::PathBuf;
 const CONFIRMED: &str = "confirmed";
 /// The file of the state directory with the digest of the configuration that ran last, signed or not.
 const RAN: &str = "ran";
+/// The file of the state directory with the version of the product that ran last.
+const VERSION: &str = "version";
+/// Longer than any version.
+const MAX_VERSION: u64 = 64;
 /// A number, 64 digits, a name, and blanks between them.
 const MAX_CONFIRMED: u64 = 256;
 /// The largest keyring: some hundred keys.
@@ -126,6 +130,20 @@ impl Source {
             tracing::warn!(%error, "the next start will be told as one with another configuration");
         }
         false
+    }
+
+    /// The version of the product that ran last, if it was another one; remembers that this one runs. `None` at a first
+    /// start, and if what was remembered is not to be read.
+    pub(super) fn version_before(&self) -> Option<String> {
+        let before = self.store.read(VERSION, MAX_VERSION).ok().flatten();
+        let before = before.and_then(|octets| String::from_utf8(octets).ok()).map(|text| text.trim().to_owned());
+        if before.as_deref() == Some(env!("CARGO_PKG_VERSION")) {
+            return None;
+        }
+        if let Err(error) = self.store.write(VERSION, concat!(env!("CARGO_PKG_VERSION"), "\n").as_bytes()) {
+            tracing::warn!(%error, "the next start will be told as one of another version");
+        }
+        before.filter(|version| !version.is_empty() && version.chars().all(|c| c.is_ascii_graphic()))
     }
 }
 

@@ -158,6 +158,10 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
         identity,
     );
     let start = if source.runs(&configuration) { Notification::WarmStart } else { Notification::ColdStart };
+    if let Some(before) = source.version_before() {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        teller.tell(Notification::ImageUpdated { version, before });
+    }
     let told = (notifications, told, start);
     let (teller_there, kernel) = (teller.clone(), netlink.clone());
     let mut applier = Applier {
@@ -439,7 +443,7 @@ async fn adopt_left_behind(netlink: &Netlink, configuration: &Configuration) {
 }
 
 /// What readers see before the first picture: for some microseconds.
-fn nothing_yet(configuration: &Configuration, incarnation: Incarnation) -> Snapshot {
+pub(super) fn nothing_yet(configuration: &Configuration, incarnation: Incarnation) -> Snapshot {
     let about = About {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         contact: String::new(),

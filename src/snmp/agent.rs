@@ -10,7 +10,7 @@ use super::limit::{DEFAULT_REQUESTS_PER_SECOND, Limit};
 use super::message::{self, Request, digestible, message_octets, message_of};
 use super::pdu::{Verdict, Work};
 use super::prepared::{Prepared, Served};
-use super::rais_mib::{EventSource, Events};
+use super::rais_mib::{DeliverySource, EventSource, Events};
 use super::registry::Registry;
 use super::set::{Pending, Step};
 use super::v1;
@@ -40,6 +40,8 @@ pub struct AgentParams {
     pub version_1: bool,
     /// What version 3 is spoken with; `None`: it is not.
     pub v3: Option<V3Params>,
+    /// Whether authenticationFailure is notified, by whoever reads [`Counters::authentication_failures`].
+    pub authentication_traps: bool,
     /// The largest answer, in octets; RFC 3417 §3.2 wants 484 at least.
     pub max_message_octets: usize,
 }
@@ -52,6 +54,7 @@ impl Default for AgentParams {
             communities: Vec::new(),
             version_1: false,
             v3: None,
+            authentication_traps: false,
             max_message_octets: MAX_MESSAGE_OCTETS,
         }
     }
@@ -94,6 +97,8 @@ pub(crate) struct Worker {
     serial_number: i32,
     machine: Arc<Machine>,
     events: Option<Arc<dyn EventSource>>,
+    deliveries: Option<Arc<dyn DeliverySource>>,
+    authentication_traps: bool,
     prepared: Option<Prepared>,
     /// The variable bindings of the answer being made.
     bindings: Vec<u8>,
@@ -137,6 +142,8 @@ impl Agent {
             serial_number: 0,
             machine: Arc::default(),
             events: None,
+            deliveries: None,
+            authentication_traps: params.authentication_traps,
             prepared: None,
             bindings: Vec::with_capacity(MAX_MESSAGE_OCTETS),
         };
@@ -149,6 +156,7 @@ impl Agent {
     pub fn reconfigure(&mut self, params: AgentParams) {
         self.worker.registry = registry(params.v3.is_some());
         self.worker.max_message_octets = params.max_message_octets;
+        self.worker.authentication_traps = params.authentication_traps;
         self.sources = params.sources;
         self.limit = Limit::new(params.requests_per_second);
         self.communities = Communities::new(params.communities);
@@ -165,6 +173,11 @@ impl Agent {
     /// Shows these events from now on.
     pub fn show_events(&mut self, events: Arc<dyn EventSource>) {
         self.worker.events = Some(events);
+    }
+
+    /// Shows from now on how the receivers of notifications fare.
+    pub fn show_deliveries(&mut self, deliveries: Arc<dyn DeliverySource>) {
+        self.worker.deliveries = Some(deliveries);
     }
 
     /// Takes a picture of the machine, to answer from until another one is taken.
@@ -325,6 +338,8 @@ impl Worker {
                 machine: &self.machine,
                 counters: &self.counters,
                 events: &events,
+                deliveries: self.deliveries.as_deref(),
+                authentication_traps: self.authentication_traps,
                 serial_number: self.serial_number,
                 local,
                 max_message_octets: self.max_message_octets,

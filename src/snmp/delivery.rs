@@ -10,6 +10,7 @@ use super::message::pdu;
 use super::notify::{Kind, v2c};
 use super::v3::{EngineClock, EngineId, Envelope, Level, Peer, Salts, User, seal};
 use rais_core::time::{Duration, Instant};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -68,7 +69,8 @@ pub enum Security {
 }
 
 /// What became of what was to be told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DeliveryCounters {
     /// Notifications sent, each once.
     pub sent: u64,
@@ -150,6 +152,12 @@ impl Delivery {
     #[must_use]
     pub const fn counters(&self) -> &DeliveryCounters {
         &self.counters
+    }
+
+    /// How many notifications are not done with: held back, waiting, or informs under way.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.held.values().flatten().count() + self.waiting.len() + self.under_way.len()
     }
 
     /// Something is to be told. Ask [`poll`](Self::poll) next.

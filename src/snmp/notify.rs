@@ -47,6 +47,8 @@ enum Object {
     Signer = 19,
     Source = 20,
     PartitionState = 21,
+    Version = 22,
+    VersionBefore = 23,
 }
 
 /// What a notification is sent as.
@@ -125,6 +127,7 @@ pub fn identity(notification: &Notification) -> Oid {
         Notification::PartitionChange { .. } => (rais_mib::NOTIFICATIONS, 15),
         Notification::ConfigDiffers { .. } => (rais_mib::NOTIFICATIONS, 16),
         Notification::ConfigAgrees { .. } => (rais_mib::NOTIFICATIONS, 17),
+        Notification::ImageUpdated { .. } => (rais_mib::NOTIFICATIONS, 18),
         Notification::ColdStart => (STANDARD, 1),
         Notification::WarmStart => (STANDARD, 2),
         Notification::LinkDown { .. } => (STANDARD, 3),
@@ -236,6 +239,10 @@ impl Bindings<'_> {
                 self.object(Object::Signer, &Value::text(signer.as_deref().unwrap_or("")));
             }
             Notification::ConfigRejected { error } => self.object(Object::Error, &Value::text(error)),
+            Notification::ImageUpdated { version, before } => {
+                self.object(Object::Version, &Value::text(version));
+                self.object(Object::VersionBefore, &Value::text(before));
+            }
             Notification::AuthenticationFailure { source } => {
                 self.object(Object::Source, &Value::owned_text(source.to_string()));
             }

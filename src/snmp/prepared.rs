@@ -4,7 +4,7 @@
 
 use super::counters::Counters;
 use super::ip_mib::{AddressRow, address_rows};
-use super::rais_mib::{ControlRow, Events, control_rows};
+use super::rais_mib::{ControlRow, DeliverySource, Events, control_rows};
 use super::table::index_order;
 use super::v3::Local;
 use crate::machine::Machine;
@@ -54,6 +54,10 @@ pub(crate) struct Served<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) events: &'a Events<'a>,
     pub(crate) counters: &'a Counters,
+    /// Whoever tells the receivers of notifications.
+    pub(crate) deliveries: Option<&'a dyn DeliverySource>,
+    /// snmpEnableAuthenTraps.
+    pub(crate) authentication_traps: bool,
     /// snmpSetSerialNo.
     pub(crate) serial_number: i32,
     /// Our own engine, if version 3 is spoken.

@@ -63,8 +63,10 @@ pub(crate) const SNMP: &[Entry] = &[
     Entry::scalar(&[1, 3, 6, 1, 2, 1, 11, 4], |served| Value::counter(served.counters.bad_community_names)),
     Entry::scalar(&[1, 3, 6, 1, 2, 1, 11, 5], |served| Value::counter(served.counters.bad_community_uses)),
     Entry::scalar(&[1, 3, 6, 1, 2, 1, 11, 6], |served| Value::counter(served.counters.asn_parse_errors)),
-    // disabled(2): this release does not send authenticationFailure.
-    Entry::scalar(&[1, 3, 6, 1, 2, 1, 11, 30], |_| Value::Integer(2)),
+    // enabled(1), disabled(2)
+    Entry::scalar(&[1, 3, 6, 1, 2, 1, 11, 30], |served| {
+        Value::Integer(if served.authentication_traps { 1 } else { 2 })
+    }),
     Entry::scalar(&[1, 3, 6, 1, 2, 1, 11, 31], |served| Value::counter(served.counters.silent_drops)),
     // The agent is no proxy: there is nothing it could fail to pass on.
     Entry::scalar(&[1, 3, 6, 1, 2, 1, 11, 32], |_| Value::Counter32(0)),

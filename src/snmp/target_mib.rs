@@ -1,11 +1,14 @@
 //! SNMP-TARGET-MIB and SNMP-NOTIFICATION-MIB (RFC 3413): the configured receivers of notifications, read-only.
 //!
-//! Receivers are named by their place in the configuration. A security name is that name, and never the community.
+//! Receivers are named by their place in the configuration. In version 2c the security name is that name too, and never
+//! the community.
 
 use super::oid::Oid;
 use super::prepared::Served;
+use super::rais_mib::receiver_value;
 use super::registry::Entry;
 use super::table::{Row, Table, first_not};
+use super::v3::Level;
 use super::value::Value;
 use crate::snapshot::AboutReceiver;
 use std::borrow::Cow;
@@ -28,7 +31,7 @@ const READ_ONLY: Value<'static> = Value::Integer(5);
 /// RowStatus: active(1).
 const ACTIVE: Value<'static> = Value::Integer(1);
 
-/// Which of the three tables.
+/// Which of the tables.
 #[derive(Clone, Copy)]
 enum Part {
     /// snmpTargetAddrTable
@@ -37,9 +40,14 @@ enum Part {
     Params,
     /// snmpNotifyTable: each receiver is notified in its own way.
     Notify,
+    /// raisReceiverTable of RAIS-MIB.
+    Delivery,
 }
 
-struct Receivers(Part);
+/// The receivers again: how they fare.
+pub(crate) const DELIVERIES: Receivers = Receivers(Part::Delivery);
+
+pub(crate) struct Receivers(Part);
 
 fn receivers<'a>(served: &Served<'a>) -> &'a [AboutReceiver] {
     &served.snapshot.about.receivers
@@ -79,14 +87,15 @@ fn address(receiver: &AboutReceiver, row: usize, column: u32) -> Value<'static> 
     }
 }
 
-fn params(row: usize, column: u32) -> Value<'static> {
+fn params<'a>(receiver: &'a AboutReceiver, row: usize, column: u32) -> Value<'a> {
+    let user = receiver.user.as_ref();
     match column {
-        // SnmpMessageProcessingModel SNMPv2c(1), SnmpSecurityModel SNMPv2c(2).
-        2 => Value::Integer(1),
-        3 => Value::Integer(2),
-        4 => Value::owned_text(name(row)),
-        // noAuthNoPriv(1)
-        5 => Value::Integer(1),
+        // SnmpMessageProcessingModel: SNMPv2c(1), SNMPv3(3).
+        2 => Value::Integer(if user.is_some() { 3 } else { 1 }),
+        // SnmpSecurityModel: SNMPv2c(2), USM(3).
+        3 => Value::Integer(if user.is_some() { 3 } else { 2 }),
+        4 => user.map_or_else(|| Value::owned_text(name(row)), |user| Value::text(&user.name)),
+        5 => Value::Integer(user.map_or(Level::NoAuthNoPriv, |user| user.level).number()),
         6 => READ_ONLY,
         7 => ACTIVE,
         _ => Value::NoSuchInstance,
@@ -111,6 +120,7 @@ impl Table for Receivers {
             Part::Address => &[2, 3, 4, 5, 6, 7, 8, 9],
             Part::Params => &[2, 3, 4, 5, 6, 7],
             Part::Notify => &[2, 3, 4, 5],
+            Part::Delivery => &[1, 2, 3, 4, 5, 6, 7, 8],
         }
     }
 
@@ -138,8 +148,9 @@ impl Table for Receivers {
         let Some(receiver) = receivers(served).get(row.outer) else { return Value::NoSuchInstance };
         match self.0 {
             Part::Address => address(receiver, row.outer, column),
-            Part::Params => params(row.outer, column),
+            Part::Params => params(receiver, row.outer, column),
             Part::Notify => notify(receiver, row.outer, column),
+            Part::Delivery => receiver_value(served, row.outer, column),
         }
     }
 }

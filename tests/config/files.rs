@@ -3,7 +3,9 @@
 //! `RAIS_BLESS=1 cargo test` writes the `.expected` files anew: read the difference before you commit it.
 
 use crate::fixture::{bundle, repository};
+use rais::config::model::ReceiverSecurity;
 use rais::config::{Configuration, Faults, Rejected, Trust, load};
+use rais::snmp::v3::Level;
 use rais_core::params::{Choice, Failback, MAX_ADDRESSES, MAX_GROUPS, Partition};
 use rais_core::quantity::{Generation, Incarnation};
 use std::fmt::Write as _;
@@ -104,8 +106,11 @@ fn every_value_of_the_documentation_arrives_where_it_belongs() {
     assert_eq!(configuration.zones[0].exclude[0].to_string(), "10.9.0.128/25");
     assert!(configuration.zones[0].header.starts_with("@ 5 SOA"));
     assert_eq!(configuration.routes[0].to.to_string(), "0.0.0.0/0");
-    assert_eq!(configuration.snmp.communities[0].community, configuration.snmp.receivers[0].community);
-    assert_eq!(configuration.snmp.receivers[0].community.as_bytes(), b"rocommunity");
+    let [first, second] = &configuration.snmp.receivers[..] else { panic!("two receivers") };
+    let ReceiverSecurity::Community(community) = &first.security else { panic!("version 2c") };
+    assert_eq!((community.as_bytes(), community), (&b"rocommunity"[..], &configuration.snmp.communities[0].community));
+    let ReceiverSecurity::User { user, level } = &second.security else { panic!("version 3") };
+    assert_eq!((user, *level, second.inform), (&configuration.snmp.users[0], Level::AuthPriv, false));
 }
 
 #[test]

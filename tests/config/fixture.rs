@@ -12,6 +12,10 @@ pub(crate) const USER_KEYS: &[u8] = b"engine 80007ed90511223344556677889900aabb\
     authentication f5e09077f93aece43c2fed8b63ca1e9d16b0c0df550120a95ff02a432913d969\n\
     privacy 533647337c13aaf1eef59c5148a097c1\n";
 
+/// Keys for another engine, for authentication alone.
+const KEYS_THERE: &[u8] = b"engine 80001f8804deadbeef\n\
+    authentication f5e09077f93aece43c2fed8b63ca1e9d16b0c0df550120a95ff02a432913d969\n";
+
 /// Good files and bad ones, as a `rais.toml` may name them: path, content, mode.
 const DUMMIES: &[(&str, &[u8], u32)] = &[
     ("secrets/http.key", KEY.as_bytes(), 0o600),
@@ -25,6 +29,7 @@ const DUMMIES: &[(&str, &[u8], u32)] = &[
     ("secrets/same.community", b"rocommunity", 0o600),
     ("secrets/two-words.community", b"two words", 0o600),
     ("secrets/snmp-noc.keys", USER_KEYS, 0o600),
+    ("secrets/snmp-noc-there.keys", KEYS_THERE, 0o600),
     ("secrets/snmp-other-engine.keys", b"engine 80007ed905ff223344556677889900aabb\n", 0o600),
     ("secrets/snmp-short.keys", b"engine 80007ed90511223344556677889900aabb\nauthentication 00\n", 0o600),
     ("secrets/snmp-no-privacy.keys", USER_KEYS.split_at(USER_KEYS.len() - 41).0, 0o600),

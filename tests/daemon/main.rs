@@ -16,4 +16,11 @@ mod serving;
 mod signing;
 mod snmp;
 mod terminal;
+#[path = "../snmp/tools.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the tests of the agent use the rest, and share it")]
+mod tools;
+#[path = "../snmp/trap_receiver.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the tests of the agent use the rest, and share it")]
+mod trap_receiver;
 mod unicast;
+mod version3;

@@ -1,10 +1,14 @@
 //! Events and who is told of them: what outlives the daemon, and receivers that are dead, that ask for an answer, or that
 //! want only what matters.
 
+use super::fuzz::in_namespace;
 use super::lab::{Lab, run, until};
 use super::snmp;
+use super::trap_receiver::Receiver;
 use nix::sys::signal::Signal;
+use rais::event::Event;
 use rais_core::notification::{Notification, Severity};
+use std::net::TcpListener;
 
 #[test]
 fn events_outlive_a_killed_daemon_and_no_number_is_used_again() {
@@ -117,6 +121,14 @@ fn a_dead_receiver_delays_no_other_informs_are_answered_and_each_hears_what_it_w
     gateway.kill();
     gateway.start();
     assert_eq!(told(gateway), Notification::WarmStart);
+    let updates = |event: &Event| matches!(event.notification, Notification::ImageUpdated { .. });
+    assert!(!gateway.all_events().iter().any(updates), "it is the version that it was");
+    gateway.kill();
+    std::fs::write(gateway.state().join("version"), "0.0.9\n").unwrap();
+    gateway.start();
+    let (version, before) = (env!("CARGO_PKG_VERSION").to_owned(), String::from("0.0.9"));
+    let updated = Notification::ImageUpdated { version, before };
+    assert_eq!([told(gateway), gateway.events()[1].notification.clone()], [Notification::WarmStart, updated]);
     gateway.write_configuration(&gateway.configuration().replace("box-1", "box-one"));
     assert!(gateway.raisctl("reload").status.success());
     gateway.write_configuration("nonsense");
@@ -124,4 +136,71 @@ fn a_dead_receiver_delays_no_other_informs_are_answered_and_each_hears_what_it_w
     let events = gateway.events();
     assert!(events.iter().any(|event| matches!(event.notification, Notification::ConfigApplied { .. })), "{events:?}");
     assert!(events.iter().any(|event| matches!(event.notification, Notification::ConfigRejected { .. })), "{events:?}");
+}
+
+/// Something to test, on which the group depends.
+const TEST: &str = r#"
+[[test]]
+name = "web"
+type = "tcp-connect"
+target = "127.0.0.1:8080"
+interval = "100ms"
+fall = 1
+rise = 1
+"#;
+
+/// Waits until a box has told of all of that: each is a notification's name and a part of its sentence.
+fn until_told(receiver: &Receiver, lines: &mut Vec<String>, expected: &[(&str, &str)]) {
+    until(&format!("{expected:?} was told"), || {
+        lines.extend(receiver.said());
+        let told = |(name, part): &&(&str, &str)| {
+            lines.iter().any(|line| line.contains(&format!("RAIS-MIB::{name}|")) && line.contains(part))
+        };
+        match expected.iter().find(|expected| !told(expected)) {
+            None => Ok(()),
+            Some(missing) => Err(format!("{missing:?} of {lines:#?}")),
+        }
+    });
+}
+
+#[test]
+fn snmptrapd_is_told_of_a_dead_leader_of_a_group_in_trouble_and_of_a_bad_configuration() {
+    let mut lab = Lab::new(2);
+    let address = "10.99.0.254:162".parse().unwrap();
+    let receiver =
+        in_namespace(&lab.client(), move || Receiver::start_at(&[address], "authCommunity log lab-community\n"));
+    let gateway = lab.gateway(2);
+    let tested = gateway.configuration().replace("[[group]]\n", &format!("{TEST}\n[[group]]\ntests = [\"web\"]\n"));
+    gateway.write_configuration(&tested);
+    let namespace = gateway.namespace.clone();
+    let listen = move || in_namespace(&namespace, || TcpListener::bind("127.0.0.1:8080").unwrap());
+    let service = listen();
+    lab.start();
+    let mut lines = Vec::new();
+    until_told(&receiver, &mut lines, &[("raisLeaderChange", "box-2: box-1 (10.99.0.1) leads group http")]);
+    lines.clear();
+
+    lab.cut_power(1);
+    let expected = [
+        ("raisHostStateChange", "box-2: box-1 (10.99.0.1) of group http is dead"),
+        ("raisLeaderChange", "box-2: box-2 (10.99.0.2) leads group http"),
+    ];
+    until_told(&receiver, &mut lines, &expected);
+    // Nobody is left who could serve: that is told once it has lasted.
+    drop(service);
+    let expected =
+        [("raisTestFailed", "box-2: test web failed"), ("raisGroupStateChange", "box-2: group http is degraded: ")];
+    until_told(&receiver, &mut lines, &expected);
+    let service = listen();
+    let expected = [
+        ("raisTestRecovered", "box-2: test web passes again"),
+        ("raisGroupStateChange", "box-2: every address of group http is served by one box"),
+    ];
+    until_told(&receiver, &mut lines, &expected);
+    drop(service);
+
+    let gateway = lab.gateway(2);
+    gateway.write_configuration("nonsense");
+    assert!(!gateway.raisctl("reload").status.success());
+    until_told(&receiver, &mut lines, &[("raisConfigRejected", "box-2: a configuration was refused: ")]);
 }

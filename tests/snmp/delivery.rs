@@ -229,7 +229,7 @@ fn converse(delivery: &mut Delivery, receiver: &Receiver) {
 #[test]
 fn snmptrapd_takes_traps_and_informs_in_both_versions_and_acknowledges_informs() {
     let (ours, theirs) = (engine(b"box"), engine(b"snmptrapd"));
-    let mut receiver = Receiver::start_with(&format!(
+    let receiver = Receiver::start_with(&format!(
         "authCommunity log public\nexactEngineID 0x{}\nauthUser log noc\n\
          createUser -e 0x{} noc SHA-256 \"{auth}\" AES \"{privacy}\"\n\
          createUser noc SHA-256 \"{auth}\" AES \"{privacy}\"\n",
@@ -254,6 +254,7 @@ fn snmptrapd_takes_traps_and_informs_in_both_versions_and_acknowledges_informs()
         let informs = u64::from(what.ends_with("inform"));
         assert_eq!((delivery.counters().sent, delivery.counters().acknowledged), (1, informs), "{what}");
         assert_eq!(delivery.counters().given_up, 0, "{what}");
+        assert_eq!(receiver.said().count(), 0, "{what}: once");
     }
 }
 

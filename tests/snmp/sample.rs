@@ -5,8 +5,9 @@ use rais::event::{self, Event};
 use rais::machine::{
     Address, Hardware, Interface, InterfaceCounters, InterfaceKind, IpFigures, Machine, Memory, Sample, Storage,
 };
-use rais::snapshot::{About, AboutGroup, AboutReceiver, Snapshot, ZoneView};
+use rais::snapshot::{About, AboutGroup, AboutReceiver, AboutUser, Snapshot, ZoneView};
 use rais::snmp::EventSource;
+use rais::snmp::v3::Level;
 use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use rais_core::counters::{Counters, DropCause};
 use rais_core::info_message::Claim;
@@ -44,12 +45,14 @@ pub fn snapshot() -> Snapshot {
         receivers: vec![
             AboutReceiver {
                 address: "192.0.2.9:162".parse().unwrap(),
+                user: Some(AboutUser { name: String::from("noc"), level: Level::AuthPriv }),
                 inform: true,
                 timeout: Duration::from_millis(1500),
                 retries: 5,
             },
             AboutReceiver {
                 address: "[fd00::9]:1162".parse().unwrap(),
+                user: None,
                 inform: false,
                 timeout: Duration::from_secs(2),
                 retries: 0,

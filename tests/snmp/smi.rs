@@ -1,7 +1,7 @@
 //! The MIB as libsmi reads it: what `smidump` says of every object, type and notification.
 
 use crate::tools::{mib_directory, output, tool};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An object that has instances, or might.
 #[derive(Clone, Debug)]
@@ -24,6 +24,10 @@ pub struct Mib {
     pub names: Vec<(String, Vec<u32>, String)>,
     /// A notification's objects, in order.
     pub notifications: BTreeMap<String, Vec<String>>,
+    /// What the conformance groups hold.
+    groups: BTreeMap<String, Vec<String>>,
+    /// The groups that the capabilities statement includes.
+    included: BTreeSet<String>,
     /// What the capabilities statement takes back: an object, and the access it has instead.
     variations: Vec<(String, String)>,
     /// Textual conventions.
@@ -73,8 +77,24 @@ impl Mib {
         mib.read(&output(tool("smidump", "smitools").args(["-f", "xml"]).arg(mib_directory().join("RAIS-MIB.txt"))));
         let capabilities = mib_directory().join("RAIS-CAPABILITIES-MIB.txt");
         mib.read(&output(tool("smidump", "smitools").args(["-f", "xml"]).arg(&capabilities)));
-        mib.vary(&std::fs::read_to_string(capabilities).unwrap());
+        let capabilities = std::fs::read_to_string(capabilities).unwrap();
+        mib.include(&capabilities);
+        mib.vary(&capabilities);
         mib
+    }
+
+    /// Reads which groups a capabilities statement includes.
+    fn include(&mut self, capabilities: &str) {
+        for list in capabilities.split("INCLUDES {").skip(1) {
+            let names = list.split('}').next().unwrap().split(',');
+            self.included.extend(names.map(|name| name.trim().to_owned()));
+        }
+    }
+
+    /// Is it an object or a notification of ours that only groups have which the capabilities do not include?
+    pub fn is_left_out(&self, name: &str) -> bool {
+        let mut of = self.groups.iter().filter(|(_, members)| members.iter().any(|member| member == name));
+        name.starts_with("rais") && of.clone().count() > 0 && of.all(|(group, _)| !self.included.contains(group))
     }
 
     /// Reads what a capabilities statement takes back; smidump does not tell.
@@ -95,11 +115,13 @@ impl Mib {
     fn read(&mut self, xml: &str) {
         let mut object: Option<Object> = None;
         let mut notification = None;
+        let mut group = None;
         for line in xml.lines().map(str::trim) {
             let element = line.trim_start_matches('<').split([' ', '>', '/']).next().unwrap_or("");
             let named = attribute(line, "name").map(String::from);
             match (element, named) {
                 ("node" | "table" | "row" | "group" | "compliance", Some(name)) if line.contains(" oid=") => {
+                    group = (element == "group").then(|| name.clone());
                     self.names.push((name, oid(line), String::from(element)));
                 }
                 ("scalar" | "column", Some(name)) => {
@@ -115,6 +137,10 @@ impl Mib {
                     if let Some(objects) = notification.as_ref().and_then(|name| self.notifications.get_mut(name)) {
                         objects.push(name);
                     }
+                }
+                ("member", Some(name)) => {
+                    let members = group.as_ref().map(|group| self.groups.entry(String::clone(group)).or_default());
+                    members.unwrap().push(name);
                 }
                 ("typedef", Some(name)) => {
                     let mut convention = Object::new(name, Vec::new(), false);

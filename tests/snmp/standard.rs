@@ -195,7 +195,10 @@ fn receivers_of_notifications_are_shown_and_their_communities_are_not() {
     assert_eq!(read("12.1.2.1.3", &second).content.len(), 18);
     assert_eq!((read("12.1.2.1.4", &first).number(), read("12.1.2.1.5", &first).number()), (150, 5));
     assert_eq!((read("13.1.1.1.3", &first).number(), read("13.1.1.1.3", &second).number()), (2, 1));
-    assert_eq!(read("12.1.3.1.4", &first).text(), "receiver-01");
+    // Version 3 by the user-based security model at authPriv; version 2c, whose security name is not the community.
+    let params = |row| [2, 3, 5].map(|column| read(&format!("12.1.3.1.{column}"), row).number());
+    assert_eq!((params(&first), read("12.1.3.1.4", &first).text()), ([3, 3, 3], String::from("noc")));
+    assert_eq!((params(&second), read("12.1.3.1.4", &second).text()), ([1, 2, 1], String::from("receiver-02")));
     let walk = Bench::new().walk("1.3.6.1.6.3.12.1.2.1.3");
     assert_eq!(walk.len(), 2);
 }

@@ -2,12 +2,17 @@
 
 use crate::tools::{mib_path, tool};
 use std::io::{BufRead as _, BufReader};
-use std::net::UdpSocket;
-use std::process::{Child, ChildStdout, Stdio};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long it may take to print a line: far longer than it takes, because the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Receiver {
     child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
+    lines: mpsc::Receiver<String>,
     pub port: u16,
     _directory: tempfile::TempDir,
 }
@@ -20,32 +25,34 @@ impl Receiver {
 
     /// One with this configuration.
     pub fn start_with(text: &str) -> Self {
+        // A port that was free a moment ago.
+        let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        Self::start_at(&[free], text)
+    }
+
+    /// One with this configuration that listens there. In the network namespace of the thread that calls.
+    pub fn start_at(listen: &[SocketAddr], text: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let configuration = directory.path().join("snmptrapd.conf");
         std::fs::write(&configuration, text).unwrap();
-        // A port that was free a moment ago.
-        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = tool("snmptrapd", "snmptrapd");
         command.env("SNMP_PERSISTENT_DIR", directory.path());
-        command.args([
-            "-f",
-            "-n",
-            "-C",
-            "-Lo",
-            "-M",
-            &mib_path(),
-            "-m",
-            "RAIS-MIB:SNMPv2-MIB:IF-MIB",
-            "-F",
-            "%N %V|%v\\n",
-            "-c",
-        ]);
-        command.arg(&configuration).arg("-p").arg(directory.path().join("pid")).arg(format!("udp:127.0.0.1:{port}"));
+        let modules = "RAIS-MIB:SNMPv2-MIB:IF-MIB";
+        // Who says so, by which words; then the variable bindings, a line for each notification.
+        let form = "%P %N %V|%v\\n";
+        command.args(["-f", "-n", "-C", "-Lo", "-M", &mib_path(), "-m", modules, "-F", form, "-c"]);
+        command.arg(&configuration).arg("-p").arg(directory.path().join("pid"));
+        command.args(listen.iter().map(|address| match address.ip() {
+            IpAddr::V4(ip) => format!("udp:{ip}:{}", address.port()),
+            IpAddr::V6(ip) => format!("udp6:[{ip}]:{}", address.port()),
+        }));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = lines.by_ref().map_while(Result::ok).find(|line| line.contains("NET-SNMP version"));
-        assert!(ready.is_some(), "snmptrapd did not start");
-        Self { child, lines, port, _directory: directory }
+        let (sender, lines) = mpsc::channel();
+        let printed = BufReader::new(child.stdout.take().unwrap()).lines();
+        std::thread::spawn(move || printed.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let receiver = Self { child, lines, port: listen[0].port(), _directory: directory };
+        while !receiver.line().contains("NET-SNMP version") {}
+        receiver
     }
 
     /// Sends it a datagram and gives what it says.
@@ -56,8 +63,13 @@ impl Receiver {
     }
 
     /// The next thing it says.
-    pub fn line(&mut self) -> String {
-        self.lines.next().unwrap().unwrap()
+    pub fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("snmptrapd says something")
+    }
+
+    /// What it has said since it was last asked.
+    pub fn said(&self) -> impl Iterator<Item = String> {
+        self.lines.try_iter()
     }
 }
 

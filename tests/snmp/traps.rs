@@ -43,6 +43,7 @@ fn notifications() -> Vec<Notification> {
         Notification::PartitionChange { group: self::group(), state: PartitionState::Minority },
         Notification::ConfigDiffers { group: self::group(), host: sample::host_id(2) },
         Notification::ConfigAgrees { group: self::group(), host: sample::host_id(2) },
+        Notification::ImageUpdated { version: String::from("0.2.0"), before: String::from("0.1.0") },
         Notification::ColdStart,
         Notification::WarmStart,
         Notification::LinkUp { interface: lan(), index: 2, admin_up: true },
@@ -125,11 +126,26 @@ fn a_trap_carries_the_objects_of_its_objects_clause_in_order_and_of_their_syntax
 }
 
 #[test]
-fn every_notification_of_the_mib_is_one_that_is_sent() {
-    let declared: Vec<_> = Mib::load().notifications.into_keys().filter(|name| name.starts_with("rais")).collect();
-    let mut sent: Vec<_> = notifications().iter().map(mib_name).filter(|name| name.starts_with("rais")).collect();
-    sent.sort();
-    assert_eq!(declared, sent);
+fn every_notification_that_the_capabilities_include_is_one_that_is_sent_and_the_other_way_round() {
+    let mib = Mib::load();
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    let declared = mib.notifications.keys().filter(|name| name.starts_with("rais") && !mib.is_left_out(name));
+    let declared = sorted(declared.cloned().collect());
+    let sent: Vec<_> = notifications().iter().map(mib_name).collect();
+    let ours = sorted(sent.iter().filter(|name| name.starts_with("rais")).cloned().collect());
+    assert_eq!(declared, ours);
+    // The standard ones are in modules that every management station has.
+    for standard in sent.iter().filter(|name| !name.starts_with("rais")) {
+        assert!(mib.notifications.contains_key(standard), "{standard}");
+    }
+    // What the configuration and raisctl know by name, and what is sent here, is all there is.
+    let known = sorted(Notification::NAMES.iter().map(|name| (*name).to_owned()).collect());
+    let named = sorted(notifications().iter().map(|notification| notification.name().to_owned()).collect());
+    assert_eq!(known, named);
+    assert!(mib.is_left_out("raisImageRolledBack"), "nobody raises it yet");
 }
 
 #[test]
@@ -265,6 +281,11 @@ fn snmptrapd_decodes_every_notification_by_name() {
             "raisConfigAgrees",
             "edge-1: edge-2 (10.9.0.2) no longer differs in group http",
             "raisNotifyHostName.0 = STRING: edge-2",
+        ),
+        (
+            "raisImageUpdated",
+            "edge-1: rais 0.2.0 runs, and 0.1.0 ran before",
+            "raisNotifyVersionBefore.0 = STRING: 0.1.0",
         ),
         (
             "coldStart",

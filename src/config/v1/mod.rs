@@ -12,6 +12,7 @@ mod monitor;
 mod names;
 mod snmp;
 mod snmp_access;
+mod snmp_receiver;
 mod zone;
 
 use super::bundle::{BundleFile, BundleFiles, CONFIGURATION_FILE};

@@ -1,20 +1,18 @@
 //! `[snmp]`: the agent, who may ask it, and whom it tells.
 
 use super::snmp_access::{AccessEntries, AccessRules, CommunityView, EVERYTHING, MAX_NAME, security_name};
+use super::snmp_receiver::{ReceiverEntry, build_receivers};
 use super::{Entries, Files};
 use crate::config::fault::{Checked, Collector, Placed};
-use crate::config::model::{CommunityAccess, Receiver, Snmp};
-use crate::config::network_values::{listen_address, peer_address, prefix};
-use crate::config::reader::{List, Table, nearest};
+use crate::config::model::{CommunityAccess, Snmp};
+use crate::config::network_values::{listen_address, prefix};
+use crate::config::reader::{List, Table};
 use crate::config::secret::Community;
-use crate::config::values::{Parsed, boolean, bundle_path, duration, integer, quote, text, word};
+use crate::config::values::{boolean, bundle_path, integer};
 use crate::snmp::{DEFAULT_REQUESTS_PER_SECOND, View};
 use rais_core::address::Prefix;
-use rais_core::notification::{Notification, Severity};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
-use toml::de::DeValue;
 
 /// Most sockets of the agent.
 const MAX_LISTEN: usize = 16;
@@ -28,20 +26,6 @@ const MAX_RECEIVERS: usize = 16;
 const SNMP_PORT: u16 = 161;
 /// As good as no limit: more than a processor can answer.
 const MAX_REQUESTS_PER_SECOND: u32 = 1_000_000;
-
-/// A receiver nearer than that is on the same box; one farther away is none.
-const MIN_TIMEOUT: Duration = Duration::from_millis(100);
-const MAX_TIMEOUT: Duration = Duration::from_secs(60);
-/// More would keep an inform under way for hours.
-const MAX_RETRIES: u32 = 100;
-/// What is older is history, not news.
-const MAX_THROTTLE: Duration = Duration::from_secs(3600);
-/// The words for severities.
-const SEVERITIES: &[(&str, Severity)] = &[
-    (Severity::Info.as_str(), Severity::Info),
-    (Severity::Warning.as_str(), Severity::Warning),
-    (Severity::Critical.as_str(), Severity::Critical),
-];
 
 /// `[snmp]` as the file has it; without it there is no agent.
 pub(super) struct SnmpEntry {
@@ -61,18 +45,6 @@ struct CommunityEntry {
     sources: List<Prefix>,
     name: Checked<Option<Placed<String>>>,
     view: Checked<Option<Placed<String>>>,
-}
-
-/// `[[snmp.receiver]]` as the file has it.
-struct ReceiverEntry {
-    address: Checked<Placed<SocketAddr>>,
-    community_file: Checked<Placed<String>>,
-    inform: Checked<bool>,
-    timeout: Checked<Duration>,
-    retries: Checked<u32>,
-    severity: Checked<Severity>,
-    only: List<&'static str>,
-    throttle: Checked<Duration>,
 }
 
 impl SnmpEntry {
@@ -112,21 +84,9 @@ impl SnmpEntry {
     /// The paths in the bundle that it names.
     pub(super) fn references(&self) -> impl Iterator<Item = &String> {
         let communities = self.communities.all.iter().filter_map(|community| community.file.as_ref().ok());
-        let receivers = self.receivers.all.iter().filter_map(|receiver| receiver.community_file.as_ref().ok());
-        communities.chain(receivers).map(|path| &path.value).chain(self.access.references())
+        let receivers = self.receivers.all.iter().filter_map(|receiver| receiver.reference());
+        communities.map(|path| &path.value).chain(receivers).chain(self.access.references())
     }
-}
-
-/// The name of a notification.
-fn notification_name(value: &DeValue) -> Parsed<&'static str> {
-    let find = |text: &str| {
-        let found = Notification::NAMES.iter().find(|name| **name == text);
-        found.copied().ok_or_else(|| match nearest(text, Notification::NAMES.iter().copied()) {
-            Some(guess) => format!("there is no notification {}; did you mean `{guess}`?", quote(text)),
-            None => format!("there is no notification {}; `mib/RAIS-MIB.txt` has them all", quote(text)),
-        })
-    };
-    text(find)(value)
 }
 
 fn default_listen() -> List<SocketAddr> {
@@ -163,23 +123,6 @@ impl CommunityEntry {
     }
 }
 
-impl ReceiverEntry {
-    fn read(mut table: Table) -> Self {
-        let entry = Self {
-            address: table.required("address", peer_address),
-            community_file: table.required("community_file", bundle_path),
-            inform: table.defaulted("inform", false, boolean),
-            timeout: table.defaulted("timeout", Duration::from_secs(2), duration(MIN_TIMEOUT..=MAX_TIMEOUT)),
-            retries: table.defaulted("retries", 5, integer(0..=MAX_RETRIES, "")),
-            severity: table.defaulted("severity", Severity::Info, word(SEVERITIES)),
-            only: table.list_or_empty("only", Notification::NAMES.len(), notification_name),
-            throttle: table.defaulted("throttle", Duration::from_secs(1), duration(Duration::ZERO..=MAX_THROTTLE)),
-        };
-        table.finish();
-        entry
-    }
-}
-
 /// Builds the agent's part.
 pub(super) fn build(entry: &SnmpEntry, files: &Files, faults: &Collector) -> Checked<Snmp> {
     let listen = entry.listen.clone().and_then(|listen| {
@@ -192,9 +135,9 @@ pub(super) fn build(entry: &SnmpEntry, files: &Files, faults: &Collector) -> Che
     let build_one = |community| build_community(community, rules.as_ref().ok(), files, faults);
     let communities = entry.communities.all.iter().map(build_one).collect();
     let communities = one_of_each(entry, communities, faults);
-    let addresses = entry.receivers.all.iter().filter_map(|receiver| receiver.address.as_ref().ok());
+    let addresses = entry.receivers.all.iter().filter_map(ReceiverEntry::address);
     let unique = no_twice(addresses, "receiver", faults);
-    let receivers = super::all(entry.receivers.all.iter().map(|receiver| build_receiver(receiver, files)).collect());
+    let receivers = build_receivers(&entry.receivers.all, rules.as_ref(), files, faults);
     entry.communities.complete?;
     entry.receivers.complete?;
     unique?;
@@ -243,20 +186,6 @@ fn build_community(
     let community = entry.file.clone().and_then(|path| files.secret(&path, Community::from_text));
     let view = entry.as_view(faults).map(|of| rules.map_or_else(View::nothing, |rules| rules.view(&of.view.value)));
     Ok(CommunityAccess { community: community?, sources: entry.sources.clone().values()?, view: view? })
-}
-
-fn build_receiver(entry: &ReceiverEntry, files: &Files) -> Checked<Receiver> {
-    let community = entry.community_file.clone().and_then(|path| files.secret(&path, Community::from_text));
-    Ok(Receiver {
-        address: entry.address.clone()?.value,
-        community: community?,
-        inform: entry.inform?,
-        timeout: entry.timeout?,
-        retries: entry.retries?,
-        severity: entry.severity?,
-        only: entry.only.clone().values()?,
-        throttle: entry.throttle?,
-    })
 }
 
 /// The same community twice would leave open whose sources count.

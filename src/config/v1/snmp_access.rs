@@ -385,7 +385,7 @@ fn keys(
     User::new(name, engine, authentication.transpose()?, privacy.transpose()?).map_err(|why| why.to_string())
 }
 
-fn engine_id(value: &toml::de::DeValue) -> Parsed<EngineId> {
+pub(super) fn engine_id(value: &toml::de::DeValue) -> Parsed<EngineId> {
     text(|text| text.parse().map_err(|why: crate::snmp::v3::BadEngineId| why.to_string()))(value)
 }
 
@@ -402,7 +402,7 @@ pub(super) fn security_name(value: &toml::de::DeValue) -> Parsed<String> {
 }
 
 /// One of several names.
-fn named<T: std::str::FromStr>(what: &str, names: &[&str]) -> impl Fn(&toml::de::DeValue) -> Parsed<T> {
+pub(super) fn named<T: std::str::FromStr>(what: &str, names: &[&str]) -> impl Fn(&toml::de::DeValue) -> Parsed<T> {
     let message = format!("is no {what}; there are {}", names.join(", "));
     move |value| text(|text| text.parse().map_err(|_| format!("{} {message}", quote(text))))(value)
 }

@@ -148,6 +148,13 @@ pub enum Notification {
         /// What is wrong with it: the first fault.
         error: String,
     },
+    /// The daemon has started as another version of the product, which on the appliance is another image.
+    ImageUpdated {
+        /// The version that runs now.
+        version: String,
+        /// The version that ran before.
+        before: String,
+    },
     /// The daemon has started, with another configuration than it last ran with, or for the first time.
     ColdStart,
     /// The daemon has started with the configuration it last ran with.
@@ -341,6 +348,7 @@ impl Notification {
         "PartitionChange",
         "ConfigDiffers",
         "ConfigAgrees",
+        "ImageUpdated",
         "ColdStart",
         "WarmStart",
         "LinkUp",
@@ -369,6 +377,7 @@ impl Notification {
             Self::AddressConflict { .. } => "AddressConflict",
             Self::ConfigApplied { .. } => "ConfigApplied",
             Self::ConfigRejected { .. } => "ConfigRejected",
+            Self::ImageUpdated { .. } => "ImageUpdated",
             Self::ColdStart => "ColdStart",
             Self::WarmStart => "WarmStart",
             Self::LinkUp { .. } => "LinkUp",
@@ -390,6 +399,7 @@ impl Notification {
             | Self::PartitionChange { state: PartitionState::Serving, .. }
             | Self::ConfigAgrees { .. }
             | Self::ConfigApplied { .. }
+            | Self::ImageUpdated { .. }
             | Self::ColdStart
             | Self::WarmStart
             | Self::LinkUp { .. } => Severity::Info,

@@ -10,3 +10,7 @@ pub(super) fn foreign_sources<'a>(served: &Served<'a>) -> Value<'a> {
 pub(super) fn unexpected_pdus<'a>(served: &Served<'a>) -> Value<'a> {
     Value::counter(served.counters.unexpected_pdus)
 }
+
+pub(super) fn too_often<'a>(served: &Served<'a>) -> Value<'a> {
+    Value::counter(served.counters.too_often)
+}

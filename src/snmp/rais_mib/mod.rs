@@ -11,6 +11,7 @@ mod group;
 mod host;
 mod load;
 mod overview;
+mod receiver;
 mod test;
 mod zone;
 
@@ -20,9 +21,12 @@ pub use event::EventSource;
 pub(super) use event::Events;
 pub(super) use group::state as partition_state;
 pub(super) use host::state as host_state;
+pub(super) use receiver::value as receiver_value;
+pub use receiver::{DeliverySource, ReceiverFigures};
 
 use super::registry::Entry;
 use super::table::{Grouped, Named, Numbered};
+use super::target_mib;
 use super::value::Value;
 use rais_core::time::Instant;
 
@@ -72,6 +76,10 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::table(rais!(1, 10, 1), &Numbered(event::EventTable)),
     Entry::scalar(rais!(1, 12, 1), agent::foreign_sources),
     Entry::scalar(rais!(1, 12, 2), agent::unexpected_pdus),
+    Entry::scalar(rais!(1, 12, 3), agent::too_often),
+    Entry::scalar(rais!(1, 12, 4), receiver::worst_notification),
+    Entry::scalar(rais!(1, 12, 5), receiver::late_notifications),
+    Entry::table(rais!(1, 13, 1), &target_mib::DELIVERIES),
 ];
 
 /// A TimeStamp: sysUpTime when it happened, 0 if it never did.

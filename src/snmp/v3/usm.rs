@@ -5,6 +5,7 @@
 use super::engine::EngineId;
 use super::keys::{Authentication, Privacy, Secret};
 use super::scan::UsmParameters;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
@@ -13,7 +14,8 @@ use thiserror::Error;
 pub const MAX_USER_NAME_OCTETS: usize = 32;
 
 /// How well a message is protected; the higher the better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Level {
     /// Anybody could have said it.
     NoAuthNoPriv,

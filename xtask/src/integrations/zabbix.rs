@@ -92,6 +92,9 @@ const SCALARS: &[&str] = &[
     "raisBoxReloadText",
     "raisAgentForeignSources",
     "raisAgentUnexpectedPdus",
+    "raisAgentTooOften",
+    "raisAgentWorstNotification",
+    "raisAgentLateNotifications",
 ];
 
 /// Which Zabbix it is for.
