@@ -14,11 +14,13 @@ pub mod snmp_command;
 pub mod status;
 pub mod table;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::{Unreachable, ask};
 use protocol::{MAX_EVENTS, Refusal, Request, Response};
 use rais_core::address::{GroupName, IdAddress, ServiceAddress};
 use rais_core::io::Command as Order;
+use rais_core::operator::FailbackOrder;
+use rais_core::params::Choice;
 use rais_core::view::GroupView;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -70,6 +72,11 @@ enum Command {
     /// Before maintenance: when `raisctl status` shows that this box serves 0 addresses, it can be taken away with no
     /// effect. `raisctl unquiesce` ends it.
     Drain(GroupArgs),
+    /// Change how a group decides, whatever its boxes' configurations say; `configured` takes it back
+    ///
+    /// Said to any box of the group, it holds in the whole group, whichever box leads, over restarts and new
+    /// configurations, until it is taken back. `raisctl status` shows it on every box.
+    Policy(PolicyArgs),
     /// Have a box serve an address, moving it there if another box serves it
     ///
     /// Only the group's leader can do this; any other box refuses and names the leader to ask.
@@ -135,6 +142,46 @@ struct AcquireArgs {
     /// The box that is to serve it: its name or id address [default: the leader chooses]
     #[arg(long, value_name = "BOX")]
     host: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+#[group(required = true, multiple = true)]
+struct PolicyChanges {
+    /// When addresses go home to their preferred boxes
+    #[arg(long, value_name = "WHEN")]
+    failback: Option<FailbackWord>,
+    /// How the leader chooses among boxes that may all serve an address
+    #[arg(long, value_name = "HOW")]
+    choice: Option<ChoiceWord>,
+}
+
+#[derive(Debug, Args)]
+struct PolicyArgs {
+    #[command(flatten)]
+    changes: PolicyChanges,
+    /// Only in this group [default: in every group of the box]
+    #[arg(long, value_name = "GROUP")]
+    group: Option<GroupName>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FailbackWord {
+    /// As each box is configured
+    Configured,
+    /// At once
+    Immediate,
+    /// When somebody asks
+    Manual,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ChoiceWord {
+    /// As each box is configured
+    Configured,
+    /// Who has least for its capacity
+    Balanced,
+    /// Any of them
+    Random,
 }
 
 #[derive(Debug, Args)]
@@ -214,6 +261,7 @@ fn run(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Quiesce(GroupArgs { group }) => order(socket, Order::Quiesce { group }),
         Command::Unquiesce(GroupArgs { group }) => order(socket, Order::Unquiesce { group }),
         Command::Drain(GroupArgs { group }) => order(socket, Order::Drain { group }),
+        Command::Policy(args) => policy(socket, &args),
         Command::Acquire(args) => acquire(socket, args),
         Command::Release(args) => release(socket, args),
         Command::Plan(args) => plan_without(socket, args),
@@ -372,6 +420,27 @@ fn order_on_leader(socket: &Path, command: Order, group: &GroupView) -> Result<(
 
 fn order(socket: &Path, command: Order) -> Result<(), Failure> {
     done(ask(socket, Request::Command(command))?)
+}
+
+fn policy(socket: &Path, args: &PolicyArgs) -> Result<(), Failure> {
+    let PolicyChanges { failback, choice } = args.changes;
+    if let Some(failback) = failback {
+        let failback = match failback {
+            FailbackWord::Configured => None,
+            FailbackWord::Immediate => Some(FailbackOrder::Immediate),
+            FailbackWord::Manual => Some(FailbackOrder::Manual),
+        };
+        order(socket, Order::Failback { group: args.group.clone(), failback })?;
+    }
+    if let Some(choice) = choice {
+        let choice = match choice {
+            ChoiceWord::Configured => None,
+            ChoiceWord::Balanced => Some(Choice::Balanced),
+            ChoiceWord::Random => Some(Choice::Random),
+        };
+        order(socket, Order::Choice { group: args.group.clone(), choice })?;
+    }
+    Ok(())
 }
 
 fn done(response: Response) -> Result<(), Failure> {

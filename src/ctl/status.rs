@@ -8,6 +8,7 @@ use crate::snmp::ReceiverFigures;
 use rais_core::address::IdAddress;
 use rais_core::counters::DropCause;
 use rais_core::notification::{HostState, PartitionState, Reason};
+use rais_core::params::{Choice, Failback};
 use rais_core::quantity::Utilisation;
 use rais_core::time::Instant;
 use rais_core::view::{AddressState, AddressView, GroupView, HostView, PartitionView};
@@ -86,6 +87,7 @@ impl Page {
         let since = human::duration(now.since(group.last_change));
         self.line(Tone::Plain, 2, &format!("{leader} for {since}, beat {beat}, dead after {dead_after}"));
         self.partition(group);
+        self.policy(group);
         if group.disagreeing > 0 {
             let differing = group.hosts.iter().filter(|host| host.differs);
             let names: Vec<&str> = differing.map(|host| host.name.as_str()).collect();
@@ -123,6 +125,30 @@ impl Page {
             }
         };
         self.line(tone, 2, &format!("{what}: {why}"));
+    }
+
+    /// What operators changed, and from what.
+    fn policy(&mut self, group: &GroupView) {
+        let Some(told) = group.policy.told else { return };
+        let failback = |failback| match failback {
+            Failback::Immediate => String::from("immediate"),
+            Failback::After(wait) => format!("after {}", human::duration(wait)),
+            Failback::Manual => String::from("manual"),
+        };
+        let choice = |choice| match choice {
+            Choice::Balanced => String::from("balanced"),
+            Choice::Random => String::from("random"),
+        };
+        let configured = group.configured;
+        let changes = [
+            group.policy.failback.map(|_| ("failback", failback(group.failback), failback(configured.failback))),
+            group.policy.choice.map(|_| ("choice", choice(group.choice), choice(configured.choice))),
+        ];
+        for (what, now, before) in changes.into_iter().flatten() {
+            let told = name_of(group, told);
+            let text = format!("{what} {now}, by an order given on {told}; configured here: {before}");
+            self.line(Tone::Warn, 2, &text);
+        }
     }
 
     /// Duplicates are how two control networks look when all is well, so they are not told.

@@ -79,6 +79,12 @@ fn quiet_group() -> GroupView {
         beat: Duration::from_millis(100),
         dead_after: Duration::from_millis(300),
         choice: Choice::Balanced,
+        failback: rais_core::params::Failback::Immediate,
+        policy: rais_core::operator::Policy::default(),
+        configured: rais_core::view::PolicyConfigured {
+            failback: rais_core::params::Failback::Immediate,
+            choice: rais_core::params::Choice::Balanced,
+        },
         high_water_mark: Utilisation(800),
         low_water_mark: Utilisation(600),
         counters: Counters::default(),
@@ -270,4 +276,19 @@ fn the_status_survives_the_control_protocol() {
     let response = Response::Status { snapshot: Box::new(snapshot), runtime };
     let line = encode_response(5, response.clone());
     assert_eq!(decode_response(&line, 5).unwrap(), Some(response));
+}
+
+#[test]
+fn what_operators_changed_of_a_policy_is_shown_with_what_is_configured() {
+    use rais_core::operator::{FailbackOrder, Policy};
+    use rais_core::params::Failback;
+    let mut group = quiet_group();
+    let told = Some(group.id);
+    let policy = Policy { told, failback: Some(FailbackOrder::Manual), choice: None, ..Policy::default() };
+    (group.policy, group.failback) = (policy, Failback::Manual);
+    group.configured.failback = Failback::After(Duration::from_secs(30));
+    let text = render(&snapshot(vec![group]), &Runtime::default(), Palette::Mono, 100);
+    let line = text.lines().find(|line| line.contains("failback")).unwrap();
+    assert!(line.contains("manual") && line.contains("configured here: after 30"), "{text}");
+    assert!(!text.contains("choice"), "{text}");
 }

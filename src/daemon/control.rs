@@ -14,6 +14,8 @@ use crate::ctl::protocol::{
 };
 use crate::snapshot::Snapshot;
 use rais_core::io::Command;
+use rais_core::operator::FailbackOrder;
+use rais_core::params::Choice;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -187,9 +189,13 @@ impl Control {
 }
 
 /// It holds until it is taken back, over restarts too.
-pub(super) const fn stands(command: &Command) -> bool {
+const fn stands(command: &Command) -> bool {
     match command {
-        Command::Quiesce { .. } | Command::Unquiesce { .. } | Command::Drain { .. } => true,
+        Command::Quiesce { .. }
+        | Command::Unquiesce { .. }
+        | Command::Drain { .. }
+        | Command::Failback { .. }
+        | Command::Choice { .. } => true,
         Command::Acquire { .. } | Command::Release { .. } => false,
     }
 }
@@ -204,6 +210,22 @@ fn describe(command: &Command) -> String {
         Command::Quiesce { group } => format!("quiesced {}; what this box serves, it goes on serving", place(group)),
         Command::Unquiesce { group } => format!("takes addresses again {}", place(group)),
         Command::Drain { group } => format!("draining {}; `raisctl status` shows how far it is", place(group)),
+        Command::Failback { group, failback } => {
+            let when = match failback {
+                None => "as each box is configured",
+                Some(FailbackOrder::Immediate) => "at once",
+                Some(FailbackOrder::Manual) => "when somebody asks",
+            };
+            format!("addresses go home {when} {}, whichever box leads", place(group))
+        }
+        Command::Choice { group, choice } => {
+            let how = match choice {
+                None => "as it is configured",
+                Some(Choice::Balanced) => "by what each box has",
+                Some(Choice::Random) => "at random",
+            };
+            format!("the leader chooses {how} {}, whichever box leads", place(group))
+        }
         Command::Acquire { group, address, host: Some(host) } => format!("{address} of group {group} goes to {host}"),
         Command::Acquire { group, address, host: None } => format!("a box of group {group} is to serve {address}"),
         Command::Release { group, address } => format!("{address} of group {group} is to be released"),

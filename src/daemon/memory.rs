@@ -140,7 +140,7 @@ mod tests {
 
     fn quiesced() -> StandingOrders {
         let groups = [("http".parse().unwrap(), Intent::Draining)].into();
-        StandingOrders { everywhere: Intent::Quiesced, groups }
+        StandingOrders { everywhere: Intent::Quiesced, groups, ..StandingOrders::default() }
     }
 
     #[tokio::test]

@@ -166,6 +166,7 @@ mod tests {
             capacity: 1000,
             generation: Generation(1),
             digest: 1,
+            policy: rais_core::operator::Policy::default(),
         };
         let control_addresses: Vec<IpAddr> = stated.iter().map(|address| ip(address)).collect();
         let part = EntryPart { index: 0, count: 1, control_addresses, rows: Vec::new() };

@@ -51,6 +51,12 @@ pub(crate) trait ByName: Sync {
     /// The name of a row, counted in the order of the index.
     fn name<'a>(served: &Served<'a>, row: usize) -> &'a str;
     fn value<'a>(served: &Served<'a>, column: u32, row: usize) -> Value<'a>;
+    /// As [`Table::writable`].
+    const WRITABLE: &'static [(u32, Syntax)] = &[];
+    /// As [`Table::change`].
+    fn change(_served: &Served<'_>, _column: u32, _row: usize, _value: i32) -> Result<Step, Refusal> {
+        Err(Refusal::NotWritable)
+    }
 }
 
 /// A table indexed by a group's name and an address.
@@ -129,6 +135,14 @@ impl<T: ByName> Table for Named<T> {
 
     fn value<'a>(&self, served: &Served<'a>, column: u32, row: Row) -> Value<'a> {
         T::value(served, column, row.outer)
+    }
+
+    fn writable(&self) -> &'static [(u32, Syntax)] {
+        T::WRITABLE
+    }
+
+    fn change(&self, served: &Served<'_>, column: u32, row: Row, value: i32) -> Result<Step, Refusal> {
+        T::change(served, column, row.outer, value)
     }
 }
 

@@ -7,7 +7,9 @@ use rais_core::address::{HostName, IdAddress, ServiceAddress};
 use rais_core::counters::DropCause;
 use rais_core::info_message::{Ask, Body, Claim, EntryPart, Heard, Info, Message, Order, Orders, Row, Status};
 use rais_core::notification::Reason;
-use rais_core::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence};
+use rais_core::operator::{FailbackOrder, Policy};
+use rais_core::params::Choice;
+use rais_core::quantity::{EntryVersion, Generation, Incarnation, PassNumber, PolicyVersion, Sequence};
 
 /// Reads the sender's part of the header, and the body.
 pub(super) fn message(message_type: u8, mut reader: Reader<'_>) -> Result<Message, DropCause> {
@@ -41,6 +43,7 @@ struct Sections<'a> {
     heard: Option<Reader<'a>>,
     orders: Option<Reader<'a>>,
     ask: Option<Reader<'a>>,
+    policy: Option<Reader<'a>>,
 }
 
 impl<'a> Sections<'a> {
@@ -55,6 +58,7 @@ impl<'a> Sections<'a> {
                 number::SECTION_HEARD => &mut found.heard,
                 number::SECTION_ORDERS => &mut found.orders,
                 number::SECTION_ASK => &mut found.ask,
+                number::SECTION_POLICY => &mut found.policy,
                 _newer => continue,
             };
             if place.replace(value).is_some() {
@@ -66,7 +70,10 @@ impl<'a> Sections<'a> {
 }
 
 fn info(sections: &Sections<'_>, sender: IdAddress) -> Option<Info> {
-    let (status, entry_version) = status(sections.status?)?;
+    let (mut status, entry_version) = status(sections.status?)?;
+    if let Some(section) = sections.policy {
+        status.policy = policy(section)?;
+    }
     let part = match sections.part {
         Some(section) => Some(part(section, sender)?),
         None => None,
@@ -99,8 +106,26 @@ fn status(mut section: Reader<'_>) -> Option<(Status, EntryVersion)> {
         capacity,
         generation,
         digest,
+        policy: Policy::default(),
     };
     Some((status, entry_version))
+}
+
+/// A word that this release does not know changes nothing here, and is still the newest.
+fn policy(mut section: Reader<'_>) -> Option<Policy> {
+    let version = PolicyVersion(section.u64()?);
+    let told = Some(IdAddress(section.address()?));
+    let failback = match section.u8()? {
+        1 => Some(FailbackOrder::Immediate),
+        2 => Some(FailbackOrder::Manual),
+        _newer => None,
+    };
+    let choice = match section.u8()? {
+        1 => Some(Choice::Balanced),
+        2 => Some(Choice::Random),
+        _newer => None,
+    };
+    Some(Policy { version, told, failback, choice })
 }
 
 fn trouble(flags: u8) -> Option<Reason> {

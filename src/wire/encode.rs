@@ -4,6 +4,8 @@ use super::{KeyId, MAGIC, MAJOR, MAX_DATAGRAM, MINOR, number};
 use rais_core::address::GroupName;
 use rais_core::info_message::{Ask, Body, Claim, EntryPart, Heard, Info, Message, Order, Orders, Row, Status};
 use rais_core::notification::Reason;
+use rais_core::operator::{FailbackOrder, Policy};
+use rais_core::params::Choice;
 use rais_core::quantity::EntryVersion;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -50,6 +52,9 @@ pub(super) fn message(message: &Message, group: &GroupName, key: KeyId, out: &mu
 
 fn info(info: &Info, sender: IpAddr, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     section(number::SECTION_STATUS, out, |out| status(&info.status, info.entry_version, out))?;
+    if let Some(told) = info.status.policy.told {
+        section(number::SECTION_POLICY, out, |out| policy(&info.status.policy, told.0, out))?;
+    }
     if let Some(body) = &info.part {
         let (id_first, listed) = match body.control_addresses.split_first() {
             Some((first, rest)) if *first == sender => (number::ID_FIRST, rest),
@@ -84,6 +89,21 @@ fn status(status: &Status, entry_version: EntryVersion, out: &mut Vec<u8>) {
     out.extend_from_slice(&status.digest.to_be_bytes());
     out.extend_from_slice(&entry_version.0.to_be_bytes());
     short_octets(status.name.as_str().as_bytes(), out);
+}
+
+fn policy(policy: &Policy, told: IpAddr, out: &mut Vec<u8>) {
+    out.extend_from_slice(&policy.version.0.to_be_bytes());
+    address(told, out);
+    out.push(match policy.failback {
+        None => 0,
+        Some(FailbackOrder::Immediate) => 1,
+        Some(FailbackOrder::Manual) => 2,
+    });
+    out.push(match policy.choice {
+        None => 0,
+        Some(Choice::Balanced) => 1,
+        Some(Choice::Random) => 2,
+    });
 }
 
 fn part(part: &EntryPart, counted: u8, listed: &[IpAddr], out: &mut Vec<u8>) {

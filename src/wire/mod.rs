@@ -38,6 +38,7 @@
 //! | 3 Heard | Info, when there is something | records |
 //! | 4 Orders | Acquire, Release | pass (8); then records |
 //! | 5 Ask | Ask | the box asked (*address*); the version of its entry that the asker has (8), 0: none |
+//! | 6 Policy | Info, when operators changed the group's | which word it is (8), at least 1; the box that was told it (*address*); failback (1): 0 as configured, 1 immediate, 2 manual; choice (1): 0 as configured, 1 balanced, 2 random; other numbers are read as 0 |
 //!
 //! A record is *kind* (1), *length* (1), and *length* octets of value. Bit 0x80 of the kind: the first address is IPv6;
 //! 0x40: the second one is. An age is 6 octets, in microseconds; the highest value also means "longer".
@@ -112,6 +113,7 @@ mod number {
     pub(super) const SECTION_HEARD: u8 = 3;
     pub(super) const SECTION_ORDERS: u8 = 4;
     pub(super) const SECTION_ASK: u8 = 5;
+    pub(super) const SECTION_POLICY: u8 = 6;
 
     pub(super) const ROW_PREFERRED: u8 = 1;
     pub(super) const ROW_CLAIM: u8 = 2;

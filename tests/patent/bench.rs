@@ -131,6 +131,7 @@ impl Peer {
             capacity: self.capacity,
             generation: Generation(1),
             digest: 1,
+            policy: rais_core::operator::Policy::default(),
         };
         let control_addresses = vec![id(self.number).0];
         let part = Some(EntryPart { index: 0, count: 1, control_addresses, rows: self.rows.clone() });

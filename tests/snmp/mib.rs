@@ -73,7 +73,7 @@ fn what_can_not_be_written_though_its_mib_says_so_is_declared_read_only() {
         written.extend(writable.then_some(object.name.as_str()));
     }
     written.sort_unstable();
-    assert_eq!(written, ["raisHostAdminStatus", "snmpSetSerialNo"]);
+    assert_eq!(written, ["raisGroupChoiceAdmin", "raisGroupFailbackAdmin", "raisHostAdminStatus", "snmpSetSerialNo"]);
 }
 
 #[test]

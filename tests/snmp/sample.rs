@@ -222,6 +222,12 @@ fn group(name: &str) -> GroupView {
         beat: Duration::from_millis(100),
         dead_after: Duration::from_millis(300),
         choice: Choice::Balanced,
+        failback: rais_core::params::Failback::Immediate,
+        policy: rais_core::operator::Policy::default(),
+        configured: rais_core::view::PolicyConfigured {
+            failback: rais_core::params::Failback::Immediate,
+            choice: rais_core::params::Choice::Balanced,
+        },
         high_water_mark: Utilisation(800),
         low_water_mark: Utilisation(600),
         counters,

@@ -6,6 +6,8 @@ use crate::sample;
 use rais::snapshot::Snapshot;
 use rais::snmp::{AgentParams, Community, Oid, View};
 use rais_core::io::Command;
+use rais_core::operator::FailbackOrder;
+use rais_core::params::Choice;
 
 const TOO_BIG: i64 = 1;
 const NO_ACCESS: i64 = 6;
@@ -266,4 +268,71 @@ fn a_change_that_can_not_be_taken_back_is_undo_failed_without_an_index() {
     let mut bench = writing(View::everything());
     bench.refused = vec![Command::Quiesce { group: group("z") }, Command::Unquiesce { group: group("http") }];
     assert_eq!(status(&mut bench, &values), (UNDO_FAILED, 0));
+}
+
+/// raisGroupFailbackAdmin (51) and raisGroupChoiceAdmin (53) of a group of the sample.
+fn policy(column: u32, group: &str) -> String {
+    let name: Vec<_> = group.bytes().map(|octet| octet.to_string()).collect();
+    format!("1.3.6.1.4.1.32473.1.1.2.1.{column}.{}.{}", group.len(), name.join("."))
+}
+
+#[test]
+fn a_policy_becomes_the_command_that_raisctl_sends_and_is_taken_back_to_what_it_was() {
+    let (failback, choice) = (
+        |failback| Command::Failback { group: group("http"), failback },
+        |choice| Command::Choice { group: group("http"), choice },
+    );
+    let table = [
+        (51, 1, failback(None)),
+        (51, 2, failback(Some(FailbackOrder::Immediate))),
+        (51, 3, failback(Some(FailbackOrder::Manual))),
+        (53, 1, choice(None)),
+        (53, 2, choice(Some(Choice::Balanced))),
+        (53, 3, choice(Some(Choice::Random))),
+    ];
+    for (column, value, command) in table {
+        // From a state in which this is not the present one.
+        let mut snapshot = sample::snapshot();
+        for group in snapshot.view.groups.iter_mut().filter(|_| value == 1) {
+            (group.policy.failback, group.policy.choice) = (Some(FailbackOrder::Manual), Some(Choice::Random));
+        }
+        let mut bench = writing_to(snapshot, View::everything());
+        let present = bench.get(&[&policy(column, "http")]).variables[0].number();
+        bench.refused = vec![Command::Quiesce { group: group("z") }];
+        let values = [(policy(column, "http"), ber::int(value)), (admin_status("z", 1), ber::int(2))];
+        let values = values.each_ref().map(|(name, value)| (name.as_str(), value.clone()));
+        assert_eq!(status(&mut bench, &values), (COMMIT_FAILED, 2), "{column} = {value}");
+        assert_eq!(bench.commands[0], command);
+        let undo = table_command(column, present);
+        assert_eq!(bench.commands[1..], [undo], "{column} = {value}: back to {present}");
+    }
+
+    fn table_command(column: u32, value: i64) -> Command {
+        let group = group("http");
+        match (column, value) {
+            (51, 1) => Command::Failback { group, failback: None },
+            (51, 3) => Command::Failback { group, failback: Some(FailbackOrder::Manual) },
+            (53, 1) => Command::Choice { group, choice: None },
+            (53, 3) => Command::Choice { group, choice: Some(Choice::Random) },
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_policy_of_a_group_in_which_the_box_still_listens_is_inconsistent_unless_it_is_so_already() {
+    // (10), after (3), (6) and (7). Nobody is settled in the group dns of the sample.
+    let mut bench = writing(View::everything());
+    for column in [51, 53] {
+        let dns = policy(column, "dns");
+        assert_eq!(status(&mut bench, &[(&dns, ber::int(2))]), (INCONSISTENT_VALUE, 1));
+        assert_eq!(status(&mut bench, &[(&dns, ber::int(1))]), (0, 0));
+        assert_eq!(status(&mut bench, &[(&dns, ber::int(4))]), (WRONG_VALUE, 1));
+        assert_eq!(status(&mut bench, &[(&dns, ber::tlv(0x42, &[2]))]), (WRONG_TYPE, 1));
+        assert_eq!(status(&mut bench, &[(&policy(column, "none"), ber::int(2))]), (NO_CREATION, 1));
+        assert_eq!(status(&mut bench, &[(&policy(column - 1, "http"), ber::int(2))]), (NOT_WRITABLE, 1));
+        let view = View::of([Oid::new(&ber::parse("1.3.6.1.2"))]);
+        assert_eq!(status(&mut writing(view), &[(&dns, ber::int(2))]), (NO_ACCESS, 1));
+    }
+    assert_eq!(bench.commands, []);
 }

@@ -16,9 +16,10 @@ fn octets(text: &str) -> Vec<u8> {
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal")).collect()
 }
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("info-full", include_str!("corpus/info-full.hex")),
     ("info-short", include_str!("corpus/info-short.hex")),
+    ("info-policy", include_str!("corpus/info-policy.hex")),
     ("acquire", include_str!("corpus/acquire.hex")),
     ("release", include_str!("corpus/release.hex")),
     ("leave", include_str!("corpus/leave.hex")),

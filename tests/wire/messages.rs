@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use rais_core::address::{HostName, IdAddress, ServiceAddress};
 use rais_core::info_message::{Ask, Body, Claim, EntryPart, Heard, Info, Message, Order, Orders, Row, Status};
 use rais_core::notification::Reason;
-use rais_core::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence};
+use rais_core::operator::{FailbackOrder, Policy};
+use rais_core::params::Choice;
+use rais_core::quantity::{EntryVersion, Generation, Incarnation, PassNumber, PolicyVersion, Sequence};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -37,6 +39,7 @@ pub(crate) fn full_info() -> Message {
                 capacity: 1000,
                 generation: Generation(3),
                 digest: 0x0102_0304_0506_0708,
+                policy: Policy::default(),
             },
             entry_version: EntryVersion(5),
             part: Some(EntryPart {
@@ -91,6 +94,16 @@ pub(crate) fn short_info() -> Message {
     message
 }
 
+/// A beat of a group whose policy operators changed.
+fn policy_info() -> Message {
+    let mut message = short_info();
+    if let Body::Info(info) = &mut message.body {
+        let (failback, told) = (Some(FailbackOrder::Manual), Some(id("10.9.1.2")));
+        info.status.policy = Policy { version: PolicyVersion(3), told, failback, choice: Some(Choice::Balanced) };
+    }
+    message
+}
+
 fn orders(reason: Reason) -> Orders {
     let order = |destination, life, address| Order {
         destination: id(destination),
@@ -111,6 +124,7 @@ pub(crate) fn one_of_each() -> Vec<(&'static str, Message)> {
     vec![
         ("info-full", full_info()),
         ("info-short", short_info()),
+        ("info-policy", policy_info()),
         ("acquire", with_body(Body::Acquire(orders(Reason::Unserved)))),
         ("release", with_body(Body::Release(orders(Reason::Configuration)))),
         ("leave", with_body(Body::Leave)),
@@ -154,8 +168,8 @@ pub(crate) fn heard() -> impl Strategy<Value = Heard> {
 }
 
 pub(crate) fn status() -> impl Strategy<Value = Status> {
-    ("[a-z0-9][a-z0-9._-]{0,31}", any::<[bool; 5]>(), any::<[u32; 2]>(), any::<[u64; 2]>()).prop_map(
-        |(name, [ok, quiesced, draining, settled, spare], [load, capacity], [generation, digest])| Status {
+    ("[a-z0-9][a-z0-9._-]{0,31}", any::<[bool; 5]>(), any::<[u32; 2]>(), any::<[u64; 2]>(), policy()).prop_map(
+        |(name, [ok, quiesced, draining, settled, spare], [load, capacity], [generation, digest], policy)| Status {
             name: HostName::new(&name).unwrap(),
             ok,
             trouble: (!ok).then_some([Reason::Test, Reason::Carrier, Reason::Partition][load as usize % 3]),
@@ -167,8 +181,24 @@ pub(crate) fn status() -> impl Strategy<Value = Status> {
             capacity,
             generation: Generation(generation),
             digest,
+            policy,
         },
     )
+}
+
+/// What operators changed; none of it with the number 0, as the core has it.
+fn policy() -> impl Strategy<Value = Policy> {
+    let failback = [None, Some(FailbackOrder::Immediate), Some(FailbackOrder::Manual)];
+    let choice = [None, Some(Choice::Balanced), Some(Choice::Random)];
+    (any::<u64>(), ip(), 0..3_usize, 0..3_usize).prop_map(move |(version, told, at, by)| match version {
+        0 => Policy::default(),
+        version => Policy {
+            version: PolicyVersion(version),
+            told: Some(IdAddress(told)),
+            failback: failback[at],
+            choice: choice[by],
+        },
+    })
 }
 
 /// A piece of an entry. Half of them start their control addresses with the sender's id, as the core's do.

@@ -2,6 +2,7 @@
 
 use crate::address::{HostName, IdAddress, ServiceAddress};
 use crate::notification::Reason;
+use crate::operator::Policy;
 use crate::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence};
 use crate::time::Duration;
 use alloc::vec::Vec;
@@ -123,6 +124,9 @@ pub struct Status {
     pub generation: Generation,
     /// Digest of the group's part of it (G-62).
     pub digest: u64,
+    /// How the group decides, where operators changed it, as the sender holds it.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 /// A self-contained piece of a host entry: a receiver that has all `count` pieces of a version has the entry.

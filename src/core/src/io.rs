@@ -4,8 +4,8 @@ use crate::address::{GroupName, IdAddress, InterfaceName, LoadName, ServiceAddre
 use crate::counters::DropCause;
 use crate::info_message::Message;
 use crate::notification::{Notification, PartitionState, Reason};
-use crate::operator::StandingOrders;
-use crate::params::BoxParams;
+use crate::operator::{FailbackOrder, StandingOrders};
+use crate::params::{BoxParams, Choice};
 use crate::quantity::{Incarnation, Ticket};
 use crate::time::Duration;
 use alloc::boxed::Box;
@@ -121,6 +121,20 @@ pub enum Command {
         /// The group, or all.
         group: Option<GroupName>,
     },
+    /// Have addresses of the group go home by this instead of the configuration (G-57), whichever box leads.
+    Failback {
+        /// The group, or all.
+        group: Option<GroupName>,
+        /// When; `None`: as configured.
+        failback: Option<FailbackOrder>,
+    },
+    /// Have the group's leader choose among equals by this instead of the configuration (G-55), whichever box leads.
+    Choice {
+        /// The group, or all.
+        group: Option<GroupName>,
+        /// How; `None`: as configured.
+        choice: Option<Choice>,
+    },
     /// On the leader: have `host` serve `address`, moving it there if another serves it.
     Acquire {
         /// The group.
@@ -159,6 +173,9 @@ pub enum CommandError {
         /// Who does lead it.
         leader: Option<IdAddress>,
     },
+    /// It may lack a word about the group's policy that was said before, and would be the older one.
+    #[error("this box still listens what holds in group {0}; ask again in a moment")]
+    Unsettled(GroupName),
     /// This part of the group serves nothing, by its partition policy (G-42).
     #[error("group {0} serves nothing here: this part of it is {1}")]
     Partitioned(GroupName, PartitionState),

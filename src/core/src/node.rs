@@ -12,7 +12,7 @@ use crate::monitor::load_object::{self, LoadObject};
 use crate::monitor::test_object::{TestObject, Verdict};
 use crate::mutation::Planted;
 use crate::notification::Notification;
-use crate::operator::{Intent, StandingOrders};
+use crate::operator::{Intent, Policy, StandingOrders};
 use crate::outbox::Outbox;
 use crate::params::{BoxParams, GroupParams};
 use crate::quantity::Ticket;
@@ -73,7 +73,8 @@ impl Node {
         orders.keep_groups(|group| groups.contains_key(group));
         let identity = Identity { name, incarnation, guessed: incarnation_is_guessed, generation, planted };
         let join = |(name, params): (GroupName, GroupParams)| {
-            (name.clone(), Group::new(name.clone(), params, identity.clone(), orders.of(&name), now))
+            let group = Group::new(name.clone(), params, identity.clone(), orders.of(&name), now);
+            (name.clone(), group.governed_by(orders.policy_of(&name)))
         };
         let mut node = Self {
             groups: groups.into_iter().map(join).collect(),
@@ -116,6 +117,7 @@ impl Node {
         for group in self.groups.values_mut() {
             group.advance(now, &mut self.out);
         }
+        self.remember_policies();
         self.retire_groups(now);
     }
 
@@ -240,6 +242,12 @@ impl Node {
         self.out.version()
     }
 
+    /// How a group decides, where operators changed it; cheaper than a view.
+    #[must_use]
+    pub fn policy(&self, group: &GroupName) -> Option<Policy> {
+        self.groups.get(group).map(Group::policy)
+    }
+
     /// Who leads a group, as seen here; cheaper than a view.
     #[must_use]
     pub fn leader(&self, group: &GroupName) -> Option<IdAddress> {
@@ -309,6 +317,12 @@ impl Node {
             Command::Quiesce { group } => (group, Intent::Quiesced),
             Command::Unquiesce { group } => (group, Intent::Active),
             Command::Drain { group } => (group, Intent::Draining),
+            Command::Failback { group, failback } => {
+                return self.change_policy(group.as_ref(), |policy| policy.failback = failback);
+            }
+            Command::Choice { group, choice } => {
+                return self.change_policy(group.as_ref(), |policy| policy.choice = choice);
+            }
             Command::Acquire { group, address, host } => {
                 return self.group(&group)?.operator_acquire(address, host, now);
             }
@@ -327,6 +341,34 @@ impl Node {
         self.orders.take(group.as_ref(), intent);
         self.remember(&before);
         Ok(())
+    }
+
+    /// Changes the policy of a group, or (`None`) of all: of all or of none.
+    fn change_policy(&mut self, group: Option<&GroupName>, change: impl Fn(&mut Policy)) -> Result<(), CommandError> {
+        if let Some(name) = group {
+            self.group(name)?;
+        }
+        let asked = |name: &GroupName| group.is_none_or(|group| group == name);
+        for (_, member) in self.groups.iter().filter(|(name, _)| asked(name)) {
+            member.may_change_policy(&change)?;
+        }
+        for (_, member) in self.groups.iter_mut().filter(|(name, _)| asked(name)) {
+            member.change_policy(&change, &mut self.out);
+        }
+        self.remember_policies();
+        Ok(())
+    }
+
+    /// Has policies kept that changed, be it because another box was told so.
+    fn remember_policies(&mut self) {
+        let mut changed = false;
+        for (name, group) in self.groups.iter_mut().filter_map(|(name, group)| Some((name, group.new_policy()?))) {
+            self.orders.policies.insert(name.clone(), group);
+            changed = true;
+        }
+        if changed {
+            self.out.push(Action::Remember(self.orders.clone()));
+        }
     }
 
     /// Has the operator's orders kept if they are not what they were.
@@ -379,6 +421,7 @@ impl Node {
         }
         for (name, params) in groups {
             let group = Group::new(name.clone(), params, self.identity.clone(), self.orders.of(&name), now);
+            let group = group.governed_by(self.orders.policy_of(&name));
             self.groups.insert(name, group);
         }
         self.out.changed();
@@ -396,7 +439,8 @@ impl Node {
                 self.rejoin.keys().filter(|name| !self.groups.contains_key(*name)).cloned().collect();
             for name in rejoined {
                 let Some(params) = self.rejoin.remove(&name) else { continue };
-                let mut group = Group::new(name.clone(), params, self.identity.clone(), self.orders.of(&name), now);
+                let group = Group::new(name.clone(), params, self.identity.clone(), self.orders.of(&name), now);
+                let mut group = group.governed_by(self.orders.policy_of(&name));
                 group.advance(now, &mut self.out);
                 self.groups.insert(name, group);
             }

@@ -3,7 +3,9 @@
 //! It does not know where it is kept: the edge is told of each change ([`Action::Remember`](crate::io::Action::Remember))
 //! and hands all of it back to the next life ([`BoxParams::orders`](crate::params::BoxParams::orders)).
 
-use crate::address::GroupName;
+use crate::address::{GroupName, IdAddress};
+use crate::params::{Choice, Failback};
+use crate::quantity::PolicyVersion;
 use alloc::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,41 @@ impl Intent {
     }
 }
 
+/// When addresses go home, by an operator's word instead of the configuration's (G-57).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailbackOrder {
+    /// As soon as the preferred box is available.
+    Immediate,
+    /// When an operator asks.
+    Manual,
+}
+
+impl From<FailbackOrder> for Failback {
+    fn from(order: FailbackOrder) -> Self {
+        match order {
+            FailbackOrder::Immediate => Self::Immediate,
+            FailbackOrder::Manual => Self::Manual,
+        }
+    }
+}
+
+/// How a group decides, where operators changed it while it runs. All its boxes hold the same: each says what it holds with
+/// every beat, and the newest word counts, whichever box it was said to. So it does not change with the leader, and a box
+/// that was away learns it. Words are compared in the order of the fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policy {
+    /// Which word it is; 0: none was said yet.
+    pub version: PolicyVersion,
+    /// The box that was told it.
+    pub told: Option<IdAddress>,
+    /// When addresses go home; `None`: as configured.
+    pub failback: Option<FailbackOrder>,
+    /// How the leader chooses among equals; `None`: as configured.
+    pub choice: Option<Choice>,
+}
+
 /// All that stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -39,6 +76,8 @@ pub struct StandingOrders {
     pub everywhere: Intent,
     /// In these groups.
     pub groups: BTreeMap<GroupName, Intent>,
+    /// How groups decide, where operators said so: not this box's alone.
+    pub policies: BTreeMap<GroupName, Policy>,
 }
 
 impl StandingOrders {
@@ -48,10 +87,16 @@ impl StandingOrders {
         self.groups.get(group).copied().unwrap_or(self.everywhere)
     }
 
+    /// How a group decides.
+    #[must_use]
+    pub fn policy_of(&self, group: &GroupName) -> Policy {
+        self.policies.get(group).copied().unwrap_or_default()
+    }
+
     /// Takes an order for a group, or (`None`) for all.
     pub(crate) fn take(&mut self, group: Option<&GroupName>, intent: Intent) {
         match group {
-            None => *self = Self { everywhere: intent, groups: BTreeMap::new() },
+            None => (self.everywhere, self.groups) = (intent, BTreeMap::new()),
             Some(group) if intent == self.everywhere => drop(self.groups.remove(group)),
             Some(group) => drop(self.groups.insert(group.clone(), intent)),
         }
@@ -60,6 +105,7 @@ impl StandingOrders {
     /// Forgets what was ordered in groups that this box is not in any more.
     pub(crate) fn keep_groups(&mut self, is_in: impl Fn(&GroupName) -> bool) {
         self.groups.retain(|group, _| is_in(group));
+        self.policies.retain(|group, _| is_in(group));
     }
 }
 

@@ -47,6 +47,10 @@ counter!(
     Generation
 );
 counter!(
+    /// How many words about a group's policy operators said, with this one.
+    PolicyVersion
+);
+counter!(
     /// Names one action until it is reported finished.
     Ticket
 );

@@ -6,7 +6,8 @@ use crate::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, Se
 use crate::counters::Counters;
 use crate::info_message::Claim;
 use crate::notification::{HostState, PartitionState, Reason};
-use crate::params::Choice;
+use crate::operator::Policy;
+use crate::params::{Choice, Failback};
 use crate::quantity::{Generation, Incarnation, Utilisation};
 use crate::time::{Duration, Instant};
 use alloc::string::String;
@@ -56,6 +57,12 @@ pub struct GroupView {
     pub dead_after: Duration,
     /// How the leader chooses among equals (G-55).
     pub choice: Choice,
+    /// When addresses go home (G-57).
+    pub failback: Failback,
+    /// What operators changed of the last two.
+    pub policy: Policy,
+    /// What they changed it from.
+    pub configured: PolicyConfigured,
     /// High water mark.
     pub high_water_mark: Utilisation,
     /// Low water mark.
@@ -68,6 +75,15 @@ pub struct GroupView {
     pub hosts: Vec<HostView>,
     /// The service addresses, IPv4 first, then in numerical order.
     pub addresses: Vec<AddressView>,
+}
+
+/// How a group decides by this box's configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyConfigured {
+    /// When addresses go home (G-57).
+    pub failback: Failback,
+    /// How the leader chooses among equals (G-55).
+    pub choice: Choice,
 }
 
 /// What a partition policy goes by, as seen from this box (G-42).

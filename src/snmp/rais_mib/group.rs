@@ -1,10 +1,15 @@
 //! raisGroupTable: the service groups this box belongs to.
 
 use crate::snmp::prepared::{Served, host};
+use crate::snmp::set::{Change, Refusal, Step, Syntax};
 use crate::snmp::table::ByName;
 use crate::snmp::value::Value;
 use rais_core::counters::DropCause;
+use rais_core::io::Command;
 use rais_core::notification::PartitionState;
+use rais_core::operator::FailbackOrder;
+use rais_core::params::{Choice, Failback};
+use rais_core::view::GroupView;
 
 pub(super) struct GroupTable;
 
@@ -12,6 +17,43 @@ pub(super) struct GroupTable;
 const FIRST_DROP: u32 = 34;
 /// A cause that is added gets a column here and in the MIB.
 const _: () = assert!(FIRST_DROP as usize + DropCause::ALL.len() == 48, "every drop cause has its column");
+
+/// raisGroupFailbackAdmin.
+const FAILBACK_ADMIN: u32 = 51;
+/// raisGroupChoiceAdmin.
+const CHOICE_ADMIN: u32 = 53;
+/// Of both: nobody wants anything else.
+const CONFIGURED: i32 = 1;
+
+const fn failback_admin(failback: Option<FailbackOrder>) -> i32 {
+    match failback {
+        None => CONFIGURED,
+        Some(FailbackOrder::Immediate) => 2,
+        Some(FailbackOrder::Manual) => 3,
+    }
+}
+
+const fn choice_admin(choice: Option<Choice>) -> i32 {
+    match choice {
+        None => CONFIGURED,
+        Some(Choice::Balanced) => 2,
+        Some(Choice::Random) => 3,
+    }
+}
+
+/// What the column says now, and what `raisctl` would be told to make it this.
+fn command(group: &GroupView, column: u32, wanted: i32) -> (i32, Command) {
+    let name = Some(group.name.clone());
+    if column == FAILBACK_ADMIN {
+        let failback = [FailbackOrder::Immediate, FailbackOrder::Manual];
+        let failback = failback.into_iter().find(|order| failback_admin(Some(*order)) == wanted);
+        (failback_admin(group.policy.failback), Command::Failback { group: name, failback })
+    } else {
+        let choice = [Choice::Balanced, Choice::Random];
+        let choice = choice.into_iter().find(|choice| choice_admin(Some(*choice)) == wanted);
+        (choice_admin(group.policy.choice), Command::Choice { group: name, choice })
+    }
+}
 
 /// RaisPartitionStateTC.
 pub(in crate::snmp) const fn state(state: PartitionState) -> Value<'static> {
@@ -24,9 +66,62 @@ pub(in crate::snmp) const fn state(state: PartitionState) -> Value<'static> {
 
 impl ByName for GroupTable {
     const COLUMNS: &'static [u32] = &[
-        2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-        32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        9,
+        10,
+        11,
+        12,
+        13,
+        14,
+        15,
+        16,
+        17,
+        18,
+        19,
+        20,
+        21,
+        22,
+        23,
+        24,
+        25,
+        26,
+        27,
+        28,
+        29,
+        30,
+        31,
+        32,
+        33,
+        34,
+        35,
+        36,
+        37,
+        38,
+        39,
+        40,
+        41,
+        42,
+        43,
+        44,
+        45,
+        46,
+        47,
+        48,
+        49,
+        50,
+        FAILBACK_ADMIN,
+        52,
+        CHOICE_ADMIN,
+        54,
     ];
+    const WRITABLE: &'static [(u32, Syntax)] =
+        &[(FAILBACK_ADMIN, Syntax::OneOf(&[CONFIGURED, 2, 3])), (CHOICE_ADMIN, Syntax::OneOf(&[CONFIGURED, 2, 3]))];
 
     fn rows(served: &Served<'_>) -> usize {
         served.groups()
@@ -80,11 +175,36 @@ impl ByName for GroupTable {
             33 => Value::counter(counters.drops.total()),
             48 => state(group.partition_state),
             49 => Value::counter(counters.unsigned_in),
+            50 => Value::Integer(match group.failback {
+                Failback::Immediate => 1,
+                Failback::After(_) => 2,
+                Failback::Manual => 3,
+            }),
+            FAILBACK_ADMIN => Value::Integer(failback_admin(group.policy.failback)),
+            52 => Value::Integer(match group.choice {
+                Choice::Balanced => 1,
+                Choice::Random => 2,
+            }),
+            CHOICE_ADMIN => Value::Integer(choice_admin(group.policy.choice)),
+            54 => Value::counter(group.policy.version.0),
             FIRST_DROP.. => match DropCause::ALL.get((column - FIRST_DROP) as usize) {
                 Some(cause) => Value::counter(counters.drops.of(*cause)),
                 None => Value::NoSuchInstance,
             },
             _ => Value::NoSuchInstance,
         }
+    }
+
+    /// Any box of the group may be told, once it knows what was said before.
+    fn change(served: &Served<'_>, column: u32, row: usize, wanted: i32) -> Result<Step, Refusal> {
+        let group = served.group(row).ok_or(Refusal::NoCreation)?;
+        let (present, change) = command(group, column, wanted);
+        if present == wanted {
+            return Ok(Step::Nothing);
+        }
+        if !group.settled {
+            return Err(Refusal::InconsistentValue);
+        }
+        Ok(Step::Change(Change { command: change, undo: command(group, column, present).1 }))
     }
 }

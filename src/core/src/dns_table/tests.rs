@@ -170,6 +170,12 @@ fn group(loads: &[u32]) -> GroupView {
         beat: Duration::from_millis(100),
         dead_after: Duration::from_millis(300),
         choice: crate::params::Choice::Balanced,
+        failback: crate::params::Failback::Immediate,
+        policy: crate::operator::Policy::default(),
+        configured: crate::view::PolicyConfigured {
+            failback: crate::params::Failback::Immediate,
+            choice: crate::params::Choice::Balanced,
+        },
         high_water_mark: Utilisation(800),
         low_water_mark: Utilisation(600),
         counters: Counters::default(),

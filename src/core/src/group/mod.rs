@@ -14,6 +14,7 @@ mod leaving;
 mod lives;
 mod partition;
 mod picture;
+mod policy;
 mod receive;
 mod serving;
 mod transmit;
@@ -43,6 +44,7 @@ use conflict::Suspect;
 use leaving::Stage;
 use partition::Side;
 use picture::Track;
+use policy::Governed;
 use receive::Wish;
 use serving::Held;
 use transmit::Schedule;
@@ -86,7 +88,9 @@ type LeaderLife = (IdAddress, Incarnation);
 #[derive(Debug)]
 pub(crate) struct Group {
     name: GroupName,
+    /// As operators changed them.
     params: GroupParams,
+    governed: Governed,
     identity: Identity,
     fitness: Fitness,
     /// Since when this box could have been given addresses without a break.
@@ -153,6 +157,7 @@ impl Group {
         let willing = !intent.quiesces() && !identity.guessed;
         let mut group = Self {
             name,
+            governed: Governed::by(&params),
             identity,
             fitness: Fitness {
                 tests_pass: true,
@@ -209,7 +214,8 @@ impl Group {
     }
 
     /// Takes a new configuration in place: what did not change is not touched.
-    pub(crate) fn configure(&mut self, params: GroupParams, identity: Identity, now: Instant, out: &mut Outbox) {
+    pub(crate) fn configure(&mut self, mut params: GroupParams, identity: Identity, now: Instant, out: &mut Outbox) {
+        self.governed.configure(&mut params);
         if params == self.params && identity == self.identity {
             return;
         }

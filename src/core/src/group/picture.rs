@@ -9,7 +9,7 @@ use crate::outbox::Outbox;
 use crate::params::Control;
 use crate::quantity::Utilisation;
 use crate::time::Instant;
-use crate::view::{AddressState, AddressView, ContactView, GroupView, HostView, LinkView};
+use crate::view::{AddressState, AddressView, ContactView, GroupView, HostView, LinkView, PolicyConfigured};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -63,6 +63,9 @@ impl Group {
             beat: self.params.beat,
             dead_after: self.params.dead_after,
             choice: self.params.choice,
+            failback: self.params.failback,
+            policy: self.policy(),
+            configured: PolicyConfigured { failback: self.governed.failback, choice: self.governed.choice },
             high_water_mark: self.params.high_water_mark,
             low_water_mark: self.params.low_water_mark,
             counters: self.counters.clone(),

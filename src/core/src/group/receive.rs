@@ -85,6 +85,8 @@ impl Group {
             return; // A straggler of a box that died or left does not bring it back.
         }
         let Info { status, entry_version, part, heard } = info;
+        self.hear_policy(status.policy, out);
+        let Some(host) = self.hosts.host_mut(sender) else { return };
         let unknown = !host.live();
         let reachable = host.reachable(self.params.dead_after, now);
         if news {

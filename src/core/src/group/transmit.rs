@@ -29,7 +29,7 @@ const MOST_HEARD: usize = 8;
 const MOST_PAST: usize = 2;
 /// A datagram's payload (G-3).
 const DATAGRAM_OCTETS: usize = 1400;
-/// Of it: the header and signature, the status, and four control addresses.
+/// Of it: the header and signature, the status and policy, and four control addresses.
 const FIXED_OCTETS: usize = 120 + 120 + 70;
 /// One [`Heard`].
 const HEARD_OCTETS: usize = 42;
@@ -224,6 +224,7 @@ impl Group {
             capacity: self.fitness.capacity,
             generation: self.identity.generation,
             digest: self.params.digest,
+            policy: self.policy(),
         }
     }
 

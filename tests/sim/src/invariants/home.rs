@@ -40,8 +40,12 @@ pub fn is_served_there(world: &World) -> Result<(), Violation> {
     for group in 0..world.scenario.groups.len() {
         for side in world.sides(group) {
             let config = |index: usize| &world.scenario.configs[world.boxes[index].config];
-            // The leader's configuration counts (G-62).
-            if side.first().is_some_and(|leader| config(*leader).failback != Failback::Immediate) {
+            // What operators said counts, else the leader's configuration (G-62).
+            let failback = |leader: usize| {
+                let said = world.policy(leader, group).and_then(|policy| policy.failback);
+                said.map_or(config(leader).failback, Failback::from)
+            };
+            if side.first().is_some_and(|leader| failback(*leader) != Failback::Immediate) {
                 continue;
             }
             for address in world.scenario.addresses_of(group) {

@@ -3,6 +3,7 @@
 //! When each is looked at: S-1, S-5, S-7 and what is said of quiesced and stopped boxes at every step; the others when
 //! their bounds end ([`Promise`](crate::world::Promise)).
 
+pub mod agreed;
 pub mod authentic;
 pub mod clean_stop;
 pub mod configured;

@@ -23,6 +23,7 @@
 //! | a new configuration, box by box | 15 % of the orderly and rough ones: addresses change hands, leave or join the pool (60 %), timers, failback and choice (each 25 %) |
 //! | rolling upgrade, box by box | 6 %; another 4 % begin with both releases |
 //! | a box loses its start counter, its clock never set | 3 % of the orderly and rough ones, in half of those with somebody who replays soon after |
+//! | the operator changes when addresses go home, said to any box, once or twice | 4 % of the orderly and rough ones |
 //! | a datagram recorder who replays | 2 % of the orderly and rough ones: 20 to 2,000 datagrams, in 70 % of those soon after a box was killed and started anew |
 //!
 //! Then 1 to 6 faults (mild: 1 to 3, one after the other) from the tables in [`Scenario::draw_fault`], each for 50 ms to
@@ -31,11 +32,14 @@
 use super::{BoxPlan, Config, Episode, Fault, GroupPlan, Kind, MS, Micros, SECOND, Scenario, Scripts};
 use crate::policy::PartitionPlan;
 use crate::random::Random;
+use rais_core::operator::FailbackOrder;
 use rais_core::params::{Choice, Failback};
 use std::time::Duration;
 
 /// How many histories in a thousand, of those that are not mild, have somebody who replays recorded datagrams.
 const REPLAYS: u64 = 20;
+/// The same of those where the operator changes a policy.
+const POLICIES: u64 = 40;
 /// The same of those where a box loses its start counter.
 const FORGETS: u64 = 30;
 
@@ -198,6 +202,11 @@ impl Scenario {
         if r.chance(FORGETS) {
             let from = at(r);
             self.draw_forgetting(from, r);
+        }
+        for _ in 0..if r.chance(POLICIES) { r.between(1, 2) } else { 0 } {
+            let wanted = r.pick(&[None, Some(FailbackOrder::Immediate), Some(FailbackOrder::Manual)]);
+            let fault = Fault::Failback(r.index(self.boxes.len()), wanted);
+            self.episodes.push(Episode { from: at(r), until: None, fault });
         }
         self.episodes.sort_by_key(|episode| episode.from);
     }

@@ -1,6 +1,7 @@
 //! What can befall a group: faults, and what operators and engineers do.
 
 use super::{MS, Micros};
+use rais_core::operator::FailbackOrder;
 use serde::{Deserialize, Serialize};
 
 /// How a box's scripts behave.
@@ -58,6 +59,8 @@ pub enum Fault {
     Quiesce(usize, Option<usize>),
     /// The operator drains the box, in a group or (`None`) in all.
     Drain(usize, Option<usize>),
+    /// The operator has addresses of all groups go home by this, said to the box.
+    Failback(usize, Option<FailbackOrder>),
     /// The box's scripts behave otherwise.
     Scripts(usize, Scripts),
     /// The box's load object says this from now on.
@@ -128,6 +131,7 @@ impl Fault {
             self,
             Self::SwitchOn(_)
                 | Self::Upgrade(_)
+                | Self::Failback(..)
                 | Self::Load(..)
                 | Self::Reload(..)
                 | Self::Move(..)
@@ -151,6 +155,7 @@ impl Fault {
             | Self::Carrier(index, _)
             | Self::Quiesce(index, _)
             | Self::Drain(index, _)
+            | Self::Failback(index, _)
             | Self::Scripts(index, _)
             | Self::Load(index, _)
             | Self::Reload(index, _) => Some(index),
@@ -187,6 +192,7 @@ impl Fault {
             Self::Carrier(i, lan) => format!("box {} has no carrier on service interface {}", i + 1, lan + 1),
             Self::Quiesce(i, group) => format!("the operator quiesces box {}{}", i + 1, whole(group)),
             Self::Drain(i, group) => format!("the operator drains box {}{}", i + 1, whole(group)),
+            Self::Failback(i, failback) => format!("the operator tells box {} to fail back: {failback:?}", i + 1),
             Self::Scripts(i, Scripts::Take(time)) => format!("scripts of box {} take {} ms", i + 1, time / MS),
             Self::Scripts(i, Scripts::Fail) => format!("scripts of box {} fail", i + 1),
             Self::Scripts(i, Scripts::Hang) => format!("scripts of box {} hang", i + 1),

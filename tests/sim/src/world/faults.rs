@@ -59,6 +59,10 @@ impl World {
                 self.quiesce(index, group, true, &|group| Command::Quiesce { group });
             }
             Fault::Drain(index, group) => self.quiesce(index, group, true, &|group| Command::Drain { group }),
+            // Said to a box that does not run, or still listens, it is refused.
+            Fault::Failback(index, failback) if !self.boxes[index].frozen => {
+                self.handle(index, Input::Command(Command::Failback { group: None, failback }));
+            }
             Fault::Scripts(index, scripts) => self.boxes[index].scripts = scripts,
             Fault::Load(index, load) => self.boxes[index].load = load,
             Fault::Reload(index, config) => {

@@ -62,7 +62,7 @@ impl Promise {
 
     fn judge(self, world: &World) -> Result<(), Violation> {
         match self {
-            Self::OneLeader => one_leader::for_all(world),
+            Self::OneLeader => one_leader::for_all(world).and_then(|()| invariants::agreed::on_a_policy(world)),
             Self::Served => served::somewhere(world),
             Self::Home => home::is_served_there(world),
             Self::Configured => invariants::configured::nothing_else_is_served(world),

@@ -26,7 +26,7 @@ use rais_core::info_message::{Body, Message};
 use rais_core::io::{Command, Input};
 use rais_core::mutation::Mutation;
 use rais_core::node::Node;
-use rais_core::operator::StandingOrders;
+use rais_core::operator::{Policy, StandingOrders};
 use rais_core::quantity::Ticket;
 use rais_core::time::Instant;
 use std::cmp::Reverse;
@@ -499,6 +499,12 @@ impl World {
     #[must_use]
     pub fn leader_seen_by(&self, index: usize, group: usize) -> Option<IdAddress> {
         self.boxes[index].node.as_ref().and_then(|node| node.leader(&self.names.groups[group]))
+    }
+
+    /// What operators changed of a group's policy, as a box holds it; `None`: it does not run.
+    #[must_use]
+    pub fn policy(&self, index: usize, group: usize) -> Option<Policy> {
+        self.boxes[index].node.as_ref().and_then(|node| node.policy(&self.names.groups[group]))
     }
 
     /// The boxes whose kernels answer for an address, their daemons well or not.

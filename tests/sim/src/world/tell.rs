@@ -128,6 +128,8 @@ fn command_in_words(command: &Command) -> String {
         Command::Quiesce { .. } => String::from("quiesce"),
         Command::Unquiesce { .. } => String::from("unquiesce"),
         Command::Drain { .. } => String::from("drain"),
+        Command::Failback { failback, .. } => format!("failback {failback:?}"),
+        Command::Choice { choice, .. } => format!("choice {choice:?}"),
         Command::Acquire { address, host, .. } => {
             format!("have {} acquire {}", host.map_or(address.0, |h| h.0), address.0)
         }

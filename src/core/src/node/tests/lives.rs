@@ -43,6 +43,7 @@ fn beat_that_heard(sequence: u64, heard: Vec<Heard>) -> Input {
         capacity: 1000,
         generation: Generation(1),
         digest: 1,
+        policy: crate::operator::Policy::default(),
     };
     let body = Body::Info(Info { status, entry_version: EntryVersion(1), part: None, heard });
     let message = Message { sender: id(1), incarnation: Incarnation(5), sequence: Sequence(sequence), body };

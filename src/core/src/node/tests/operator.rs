@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::address::HostName;
-use crate::operator::{Intent, StandingOrders};
+use crate::operator::{FailbackOrder, Intent, StandingOrders};
+use crate::params::Choice;
 use alloc::vec;
 
 /// What box `n` was told to remember, in order.
@@ -121,4 +122,90 @@ fn an_order_for_all_groups_holds_in_a_new_one_and_an_order_for_one_ends_with_it(
     params.orders = StandingOrders { groups: [(other(), Intent::Draining)].into(), ..StandingOrders::default() };
     lab.start(params);
     assert_eq!(remembered(&lab, 7), vec![StandingOrders::default()]);
+}
+
+fn failback(failback: Option<FailbackOrder>) -> Command {
+    Command::Failback { group: None, failback }
+}
+
+/// What each box holds and does: the number of the word, and when addresses go home.
+fn policies(lab: &Lab) -> Vec<(u64, Failback)> {
+    let of = |n: &u8| {
+        let view = lab.view(*n);
+        (view.policy.version.0, view.failback)
+    };
+    lab.nodes.keys().map(of).collect()
+}
+
+fn three_with_homes() -> Lab {
+    let mut lab = Lab::of([1, 2, 3].map(|n| box_params(n, &[n], &[])));
+    lab.run_until(secs(2));
+    lab
+}
+
+#[test]
+fn a_policy_said_to_any_box_holds_in_the_group_whoever_leads_and_over_restarts() {
+    let mut lab = three_with_homes();
+    // Said to a box that does not lead.
+    assert_eq!(lab.command(3, failback(Some(FailbackOrder::Manual))), Ok(()));
+    assert_eq!(policies(&lab), [(1, Failback::Manual); 3], "with its next message");
+    restart(&mut lab, 2, box_params(2, &[2], &[]));
+    lab.run_until(lab.now + Duration::from_secs(2));
+    assert_ne!(lab.server(2), Some(id(2)), "it is not sent home");
+    // The next leader does the same, and a leader that was away learns it.
+    lab.nodes.remove(&1);
+    lab.run_until(lab.now + Duration::from_secs(2));
+    let mut params = box_params(1, &[1], &[]);
+    params.incarnation = Incarnation(2);
+    lab.start(params);
+    lab.run_until(lab.now + Duration::from_secs(2));
+    assert_ne!(lab.server(1), Some(id(1)));
+    assert_eq!(policies(&lab), [(1, Failback::Manual); 3]);
+    assert_eq!(remembered(&lab, 1).pop().unwrap().policy_of(&group_name()).version.0, 1, "learnt is kept, too");
+    assert_eq!(lab.command(1, failback(None)), Ok(()));
+    lab.run_until(lab.now + Duration::from_secs(2));
+    assert_eq!(policies(&lab), [(2, Failback::Immediate); 3]);
+    assert_eq!((lab.server(1), lab.server(2)), (Some(id(1)), Some(id(2))));
+}
+
+#[test]
+fn two_words_said_apart_become_one_when_the_boxes_meet() {
+    let mut lab = three_with_homes();
+    lab.apart = vec![1];
+    assert_eq!(lab.command(1, failback(Some(FailbackOrder::Manual))), Ok(()));
+    assert_eq!(lab.command(3, Command::Choice { group: None, choice: Some(Choice::Random) }), Ok(()));
+    lab.run_until(secs(4));
+    assert_eq!(policies(&lab), [(1, Failback::Manual), (1, Failback::Immediate), (1, Failback::Immediate)]);
+    lab.apart = vec![];
+    lab.run_until(secs(6));
+    // Of two first words the one that was said to the higher box.
+    assert_eq!(policies(&lab), [(1, Failback::Immediate); 3]);
+    assert!((1..=3).all(|n| lab.view(n).choice == Choice::Random));
+}
+
+#[test]
+fn a_box_that_has_not_listened_refuses_a_word_and_one_that_says_nothing_new_is_none() {
+    let mut lab = Lab::of([box_params(1, &[1], &[])]);
+    let manual = || failback(Some(FailbackOrder::Manual));
+    assert_eq!(lab.command(1, manual()), Err(CommandError::Unsettled(group_name())));
+    assert_eq!(lab.command(1, failback(None)), Ok(()), "it is so already");
+    lab.run_until(secs(2));
+    for _ in 0..3 {
+        assert_eq!(lab.command(1, manual()), Ok(()));
+    }
+    assert_eq!((policies(&lab), remembered(&lab, 1).len()), (vec![(1, Failback::Manual)], 1));
+}
+
+#[test]
+fn a_new_configuration_changes_nothing_of_what_operators_said_and_is_shown_beside_it() {
+    let mut lab = three_with_homes();
+    assert_eq!(lab.command(1, failback(Some(FailbackOrder::Manual))), Ok(()));
+    let mut params = box_params(1, &[1], &[]);
+    let wait = Failback::After(Duration::from_secs(9));
+    params.groups.get_mut(&group_name()).unwrap().failback = wait;
+    lab.input(1, Input::Configure(params.into()));
+    let view = lab.view(1);
+    assert_eq!((view.failback, view.configured.failback, view.disagreeing), (Failback::Manual, wait, 0));
+    assert_eq!(lab.command(1, failback(None)), Ok(()));
+    assert_eq!(lab.view(1).failback, wait);
 }
