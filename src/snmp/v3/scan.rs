@@ -183,3 +183,108 @@ pub(crate) fn scan_scoped_pdu(content: &[u8]) -> Result<ScopedPdu<'_>, ScanError
 fn not_negative(content: &[u8]) -> Result<u32, ScanError> {
     u32::try_from(signed(content)?).map_err(|_| ScanError::Malformed("a negative engine boots or time"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::engine::EngineId;
+    use super::super::keys::{Authentication, Privacy};
+    use super::super::seal::{Envelope, seal};
+    use super::super::usm::User;
+    use super::*;
+    use proptest::prelude::*;
+    use snmp_parser::{ScopedPduData, SecurityParameters, parse_snmp_v3};
+
+    const ENGINE: &[u8] = b"\x80\x00\x7e\xd9\x05here";
+
+    fn user() -> User {
+        let engine = EngineId::new(ENGINE).unwrap();
+        let key = Authentication::Sha256.localise(b"authentication", &engine).unwrap();
+        let private = Privacy::Aes128.localise(Authentication::Sha256, b"privacy phrase", &engine).unwrap();
+        let keys = (Some((Authentication::Sha256, key)), Some((Privacy::Aes128, private)));
+        User::new(b"noc", engine, keys.0, keys.1).unwrap()
+    }
+
+    /// One for each level. Made once: keys take megabytes of hashing.
+    static MESSAGES: std::sync::LazyLock<Vec<Vec<u8>>> =
+        std::sync::LazyLock::new(|| Level::ALL.into_iter().map(message).collect());
+
+    fn message(level: Level) -> Vec<u8> {
+        let mut pdu = Vec::new();
+        let bindings = [0x30, 12, 6, 8, 0x2b, 6, 1, 2, 1, 1, 5, 0, 5, 0];
+        super::super::super::message::pdu(tag::GET, [77, 0, 0], &bindings, &mut pdu);
+        let user = user();
+        let envelope = Envelope {
+            msg_id: 4711,
+            max_size: 1472,
+            reportable: true,
+            level,
+            engine: ENGINE,
+            boots: 7,
+            time: 3600,
+            user_name: user.name(),
+            user: Some(&user),
+            context_engine: ENGINE,
+            context_name: b"lab",
+        };
+        let mut out = Vec::new();
+        seal(&envelope, [1; 8], &pdu, &mut out).unwrap();
+        out
+    }
+
+    /// What snmp-parser refuses although it is legal: see the head of `message`.
+    fn is_refused_by_the_decoder(parameters: &UsmParameters<'_>, scoped: Option<&ScopedPdu<'_>>) -> bool {
+        let not_text = |octets: &[u8]| std::str::from_utf8(octets).is_err();
+        not_text(parameters.user)
+            || scoped
+                .is_some_and(|scoped| not_text(scoped.context_name) || scoped.pdu.fields.iter().any(|field| *field < 0))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn another_decoder_reads_in_every_message_what_the_scanner_reads(
+            level in 0..Level::ALL.len(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 0..4),
+        ) {
+            let mut datagram = MESSAGES[level].clone();
+            for (at, octet, flip) in changes {
+                let at = at.index(datagram.len());
+                datagram[at] = if flip { datagram[at] ^ (1 << (octet & 7)) } else { octet };
+            }
+            let Ok(frame) = scan_frame(&datagram) else { return Ok(()) };
+            let Ok(parameters) = frame.usm_parameters() else { return Ok(()) };
+            let scoped = match frame.data {
+                Data::Plain(content) => match scan_scoped_pdu(content) {
+                    Ok(scoped) => Some(scoped),
+                    Err(_) => return Ok(()),
+                },
+                Data::Encrypted(_) => None,
+            };
+            // It takes the form of msgData from the flags, and security parameters of other models for none.
+            let encrypted = frame.flags.0 & 2 != 0;
+            let another_form = encrypted != scoped.is_none() || frame.security_model != USM;
+            if another_form || is_refused_by_the_decoder(&parameters, scoped.as_ref()) {
+                return Ok(());
+            }
+            let parsed = parse_snmp_v3(&datagram);
+            prop_assert!(parsed.is_ok(), "{:?}", parsed.err());
+            let (_, theirs) = parsed.unwrap();
+            let header = &theirs.header_data;
+            prop_assert_eq!((header.msg_id as i32, header.msg_max_size as usize), (frame.msg_id, frame.max_size));
+            prop_assert_eq!(header.msg_flags, frame.flags.0);
+            let SecurityParameters::USM(usm) = &theirs.security_params else { panic!("not USM") };
+            prop_assert_eq!(usm.msg_authoritative_engine_id, parameters.engine);
+            prop_assert_eq!(usm.msg_authoritative_engine_boots, parameters.boots);
+            prop_assert_eq!(usm.msg_authoritative_engine_time, parameters.time);
+            prop_assert_eq!(usm.msg_user_name.as_bytes(), parameters.user);
+            prop_assert_eq!(usm.msg_authentication_parameters, parameters.digest);
+            prop_assert_eq!(usm.msg_privacy_parameters, parameters.salt);
+            if let (Some(scoped), ScopedPduData::Plaintext(theirs)) = (scoped, &theirs.data) {
+                prop_assert_eq!(theirs.ctx_engine_id, scoped.context_engine);
+                prop_assert_eq!(theirs.ctx_engine_name, scoped.context_name);
+            }
+            let digest = [parameters.before, parameters.digest, parameters.after].concat();
+            prop_assert_eq!(digest, datagram, "the digest is where it is said to be");
+        }
+    }
+}
