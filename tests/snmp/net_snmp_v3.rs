@@ -16,6 +16,7 @@ pub fn serve(hash: Hash, privacy: Privacy) -> SocketAddr {
     let snapshot = Arc::new(sample::snapshot());
     let v3 = V3Params { users: vec![user("noc", hash, Some(privacy))], ..params() };
     let mut agent = Agent::new(AgentParams { v3: Some(v3), ..AgentParams::default() });
+    agent.look_at(&Arc::new(sample::machine()));
     let begun = std::time::Instant::now();
     std::thread::spawn(move || {
         let mut datagram = [0; 65_535];
