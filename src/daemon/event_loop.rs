@@ -40,7 +40,7 @@ use tokio::sync::{oneshot, watch};
 const BURST: usize = 16;
 /// Ended actions handled in one go: each costs a microsecond or two, and what follows from them is worked out once.
 const ENDED_BURST: usize = 1024;
-/// A deadline missed by more than this is worth a warning (G-66): a fifth of the default beat.
+/// A deadline missed by more than this is worth a warning (G-66): a fifth of the default beat; or half of a shorter one.
 const LATE: Duration = Duration::from_millis(20);
 /// A deadline missed by more than this: this thread was held up, and the silence it sees may be its own.
 const STALL: Duration = Duration::from_millis(2);
@@ -246,7 +246,9 @@ impl EventLoop {
         let late = now.since(due);
         let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
         self.outputs.worst_lateness_us.fetch_max(micros, Ordering::Relaxed);
-        if late > LATE && self.warned.is_none_or(|warned| now.since(warned) > WARN_EVERY) {
+        // Half a beat more, and the others would be asking whether this box lives.
+        let too_late = self.node.shortest_beat().map_or(LATE, |beat| LATE.min(beat / 2));
+        if late > too_late && self.warned.is_none_or(|warned| now.since(warned) > WARN_EVERY) {
             self.warned = Some(now);
             tracing::warn!(late_ms = late.as_millis(), "late for a deadline: the box is too busy for its beat");
         }

@@ -237,3 +237,31 @@ fn an_order_of_who_leads_next_waits_until_the_leader_is_dead_here_too() {
         assert_eq!(acquires(&bench.taken()).len(), acquired, "dies: {dies}");
     }
 }
+
+/// Beyond figure 4B: the leader may hear sooner than this host that an address was released. Its order waits here for the
+/// news, for a quarter of a beat, unless another order takes its place.
+#[test]
+fn an_acquire_that_overtook_the_news_of_the_release_is_done_when_the_news_is_there() {
+    type Wish = fn(Orders) -> Body;
+    for (wait, between, acquired) in [
+        (BEAT / 8, None, 1),
+        (BEAT / 2, None, 0),
+        (BEAT / 8, Some((3, Body::Release as Wish)), 0),
+        (BEAT / 8, Some((4, Body::Acquire as Wish)), 0),
+    ] {
+        let mut bench = Bench::new(3, &[]);
+        bench.join(1, &[1], &[1]);
+        bench.join(2, &[], &[9]);
+        bench.peer(1).rows.push(Row::Preferred(address(9)));
+        bench.settle();
+        bench.order(1, 3, Body::Acquire, 9);
+        bench.pass(wait);
+        if let Some((to, wish)) = between {
+            bench.order(1, to, wish, 9);
+        }
+        assert_eq!(acquires(&bench.taken()).len(), 0, "it hears another serve it");
+        bench.peer(2).rows.clear();
+        bench.say(2);
+        assert_eq!(acquires(&bench.taken()).len(), acquired, "after {wait:?}, between {}", between.is_some());
+    }
+}

@@ -85,7 +85,7 @@ impl HostDb {
                 Some(_) | None => ReplayWindow::default(),
             };
             // What it said before was not for us: had we begun to listen now, nothing would be missing.
-            if !judge.planted.is(Mutation::ObeyPastOrders) {
+            if !judge.planted.is(Mutation::ObeyPastOrders) && !judge.planted.is(Mutation::OpenWindow) {
                 window.close(Sequence(sequence.0.saturating_sub(1)));
             }
             let mut host = Host::new(incarnation, window, now);

@@ -29,15 +29,24 @@ pub enum Mutation {
     MinorityServes,
     /// A box is found dead as soon as it is suspected, without having been asked (G-4).
     DeadAtFirstMiss,
-    /// A box obeys orders to its earlier life (G-1, G-20).
+    /// A box obeys orders to its earlier life, and what was said before it listened it takes for new (G-1, G-20). Either
+    /// guard alone keeps it from the orders.
     ObeyPastOrders,
+    /// What was said before a box listened it takes for new (G-1).
+    OpenWindow,
     /// A full box hands addresses on at once, wherever they fit or not (G-58).
     MoveLoadAtOnce,
+    /// One piece of an entry that is split over messages is taken for the whole (G-3).
+    TakePieceForWhole,
+    /// A message of any of the box's groups is taken for the first one's (G-2).
+    MixGroups,
+    /// A pool address that a new configuration takes away is served on (G-51).
+    KeepTakenAway,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::NeverExpire,
         Self::ActUnsettled,
         Self::ObeyAnyone,
@@ -51,7 +60,11 @@ impl Mutation {
         Self::MinorityServes,
         Self::DeadAtFirstMiss,
         Self::ObeyPastOrders,
+        Self::OpenWindow,
         Self::MoveLoadAtOnce,
+        Self::TakePieceForWhole,
+        Self::MixGroups,
+        Self::KeepTakenAway,
     ];
 }
 

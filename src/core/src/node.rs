@@ -10,13 +10,13 @@ use crate::group::{Group, Identity};
 use crate::io::{Action, Command, CommandError, Input};
 use crate::monitor::load_object::{self, LoadObject};
 use crate::monitor::test_object::{TestObject, Verdict};
-use crate::mutation::Planted;
+use crate::mutation::{Mutation, Planted};
 use crate::notification::Notification;
 use crate::operator::{Intent, Policy, StandingOrders};
 use crate::outbox::Outbox;
 use crate::params::{BoxParams, GroupParams};
 use crate::quantity::Ticket;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::view::View;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -126,6 +126,8 @@ impl Node {
         match input {
             Input::Tick => {}
             Input::Received { group, interface, message } => {
+                let mixed = self.identity.planted.is(Mutation::MixGroups).then(|| self.groups.keys().next().cloned());
+                let group = mixed.flatten().unwrap_or(group);
                 if let Some(group) = self.groups.get_mut(&group) {
                     group.receive(message, &interface, now, out);
                 }
@@ -252,6 +254,12 @@ impl Node {
     #[must_use]
     pub fn leader(&self, group: &GroupName) -> Option<IdAddress> {
         self.groups.get(group).and_then(Group::leader)
+    }
+
+    /// The shortest beat of its groups: what it is late for it is late by in parts of this (G-66).
+    #[must_use]
+    pub fn shortest_beat(&self) -> Option<Duration> {
+        self.groups.values().map(|group| group.params().beat).min()
     }
 
     fn run_monitors(&mut self, now: Instant) {

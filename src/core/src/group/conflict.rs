@@ -7,16 +7,19 @@
 //!    └── quiet ────────┴──────────────────── quiet, or not served here ───────┘
 //! ```
 //! Two boxes of the group may claim an address for a moment too, while it moves or after a partition: that is settled by
-//! the leader within two beats and is no conflict. So a stranger is one that still claims it long after, and the edge's
+//! the leader within two beats and is no conflict. And the kernel of a box whose daemon was killed, hangs or is frozen
+//! answers for its addresses until their lease is over (G-33): whoever took them over must not call that a stranger. So
+//! a stranger is one that still claims it long after, longer if a box was lost or came back lately, and the edge's
 //! announcements, which ask whether anybody else has the address, give it the occasion.
 
 use super::Group;
 use crate::address::{InterfaceName, ServiceAddress};
+use crate::host_db::Host;
 use crate::info_message::Claim;
 use crate::io::Action;
 use crate::notification::Notification;
 use crate::outbox::Outbox;
-use crate::params::{GroupParams, MAX_ADDRESSES};
+use crate::params::MAX_ADDRESSES;
 use crate::time::{Duration, Instant};
 use alloc::string::String;
 
@@ -24,6 +27,9 @@ use alloc::string::String;
 const DEFEND_EVERY: Duration = Duration::from_secs(10);
 /// A claim that was not repeated for so long is over: three rounds of announcements by default.
 const OVER_AFTER: Duration = Duration::from_secs(180);
+
+/// By how much a lease may be overrun: the kernel counts whole seconds, and looks at its list about as often.
+const LEASE_OVERRUN: Duration = Duration::from_secs(2);
 
 /// Somebody's claim to an address of ours.
 #[derive(Clone, Debug)]
@@ -35,12 +41,16 @@ pub(super) struct Suspect {
     told: bool,
 }
 
-/// After this a second claim is no straggler of the group's own.
-fn confirmed_after(params: &GroupParams) -> Duration {
-    (params.dead_after + params.beat * 2).max(Duration::from_secs(1))
-}
-
 impl Group {
+    /// After this a second claim is none of the group's own.
+    fn confirmed_after(&self, now: Instant) -> Duration {
+        let params = &self.params;
+        let lease_over = params.lease + LEASE_OVERRUN;
+        let lately = |host: &Host| now.since(host.last_change) < lease_over;
+        let usual = (params.dead_after + params.beat * 2).max(Duration::from_secs(1));
+        if self.hosts.iter().any(|(_, host)| lately(host)) { usual.max(lease_over) } else { usual }
+    }
+
     /// Somebody at `mac` claims `address` on an interface.
     pub(crate) fn claimed(
         &mut self,
@@ -55,7 +65,7 @@ impl Group {
         if *interface != self.params.service_interface || !served || of_a_box {
             return;
         }
-        let wait = confirmed_after(&self.params);
+        let wait = self.confirmed_after(now);
         let over = |suspect: &Suspect| suspect.mac != mac || now.since(suspect.last) >= OVER_AFTER;
         if self.suspects.get(&address).is_none_or(over) {
             if self.suspects.len() >= MAX_ADDRESSES {

@@ -2,7 +2,8 @@
 //!
 //! Here are its state and its clockwork; who is well is in `health`, what it says in `transmit`, what it makes of what it
 //! hears in `receive`, what it does with addresses in `serving`, how it leads in `leading`, how it goes in `leaving`,
-//! how it learns that its life is not its newest in `lives`, whether its part of the group may serve in `partition`, and its picture in `picture`.
+//! how it learns that its life is not its newest in `lives`, whether its part of the group may serve in `partition`, which
+//! orders wait for news in `waiting`, and its picture in `picture`.
 //! It knows nothing of other groups, and of the box only what it is told.
 
 mod agreement;
@@ -18,6 +19,7 @@ mod policy;
 mod receive;
 mod serving;
 mod transmit;
+mod waiting;
 
 use crate::address::{GroupName, HostName, IdAddress, ServiceAddress};
 use crate::control::Control;
@@ -48,6 +50,7 @@ use policy::Governed;
 use receive::Wish;
 use serving::Held;
 use transmit::Schedule;
+use waiting::Waiting;
 
 /// What a group knows of the box that it is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +132,8 @@ pub(crate) struct Group {
     orders_heard: BTreeMap<ServiceAddress, (IdAddress, Instant)>,
     /// Orders of who is about to lead, and when they came.
     early_orders: Vec<(LeaderLife, Wish, Orders, Instant)>,
+    /// Orders to acquire that were here before the news that the address is free.
+    waiting: BTreeMap<ServiceAddress, Waiting>,
     announcer: Announcer,
     suspects: BTreeMap<ServiceAddress, Suspect>,
     next_renewal: Instant,
@@ -192,6 +197,7 @@ impl Group {
             last_orders: BTreeMap::new(),
             orders_heard: BTreeMap::new(),
             early_orders: Vec::new(),
+            waiting: BTreeMap::new(),
             announcer: Announcer::new(&params, now),
             suspects: BTreeMap::new(),
             next_renewal: now + params.lease / 3,
@@ -237,6 +243,9 @@ impl Group {
     }
 
     fn take_addresses(&mut self, now: Instant) {
+        if self.identity.planted.is(Mutation::KeepTakenAway) {
+            self.params.pool_addresses.extend(self.services.pool());
+        }
         self.services.configure(&self.params.pool_addresses, self.params.orphan_timeout, self.params.dead_after);
         let _ = self.services.disowns(self.params.id, &self.preferred());
         self.judge_owners(self.params.id, now);

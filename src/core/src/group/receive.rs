@@ -219,6 +219,9 @@ impl Group {
         now: Instant,
         out: &mut Outbox,
     ) {
+        let whole = || EntryPart { index: 0, count: 1, ..part.clone() };
+        let whole = self.identity.planted.is(Mutation::TakePieceForWhole).then(whole);
+        let part = whole.as_ref().unwrap_or(part);
         let Some(host) = self.hosts.host_mut(sender) else { return };
         let known = host.entry.as_ref().map(|entry| entry.version);
         let before = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
@@ -228,6 +231,7 @@ impl Group {
         let after = host.entry.as_ref().map(|entry| entry.claims.clone()).unwrap_or_default();
         self.claims_changed(&before, &after, now);
         self.yield_in_doubt(&before, &after, now, out);
+        self.obey_waiting(now, out);
         if known.is_none_or(|known| version > known.next()) {
             // What it claimed in versions that did not reach us nobody can tell.
             self.announce_everything(now);
@@ -264,6 +268,7 @@ impl Group {
                 }
                 continue;
             }
+            self.no_longer_waits(order.address, orders.pass);
             // From whoever led a moment ago, too: its order may be obeyed by who does not know better yet.
             self.note_order(order.address, (wish == Wish::Acquire).then_some(order.destination), now);
             if leads && let Some(track) = self.tracks.get_mut(&order.address) {
@@ -274,6 +279,8 @@ impl Group {
                 self.drop_one(DropCause::NotLeader);
             } else if self.is_stale(order.address, (sender, life, orders.pass)) {
                 self.drop_one(DropCause::StalePass);
+            } else if wish == Wish::Acquire && self.held_elsewhere(order.address, now) {
+                self.keep_waiting(order, orders.pass, now);
             } else {
                 self.obey(wish, order, now, out);
             }
@@ -326,7 +333,8 @@ impl Group {
     /// Carries out an order, this box's own or another's (G-20, G-21).
     ///
     /// Beyond seed A, a box does not acquire what it hears another box serve: the leader may not hear that box, or its
-    /// order may be old. The leader repeats an order that shows no effect.
+    /// order may be old. It waits a moment for the news that the address is free; and the leader repeats an order that shows
+    /// no effect.
     pub(super) fn obey(&mut self, wish: Wish, order: &Order, now: Instant, out: &mut Outbox) {
         match wish {
             Wish::Acquire if self.available() && !self.held_elsewhere(order.address, now) => {
@@ -337,7 +345,7 @@ impl Group {
         }
     }
 
-    fn held_elsewhere(&self, address: ServiceAddress, now: Instant) -> bool {
+    pub(super) fn held_elsewhere(&self, address: ServiceAddress, now: Instant) -> bool {
         let holds = |host: &Host| {
             let claim = host.entry.as_ref().and_then(|entry| entry.claim(address));
             matches!(claim, Some(Claim::Online | Claim::Acquiring)) && now.since(host.heard) < self.params.dead_after

@@ -8,7 +8,6 @@ use crate::notification::Reason;
 use crate::params::{Failback, TestParams};
 use crate::quantity::{Incarnation, PassNumber, Sequence};
 use crate::test_support::{address, box_params, control, group_name, id, lan, ms, secs};
-use crate::time::Duration;
 use crate::view::{AddressState, GroupView};
 use alloc::vec::Vec;
 
@@ -29,6 +28,7 @@ mod limits;
 mod lives;
 mod operator;
 mod policies;
+mod schedule;
 
 impl Lab {
     fn of(boxes: impl IntoIterator<Item = BoxParams>) -> Self {
@@ -402,6 +402,7 @@ fn a_stranger_s_claim_is_told_of_once_it_is_repeated_and_defended_at_most_every_
         };
         lab.log.iter().filter(of_1).count()
     };
+    // Long after the group formed.
     lab.run_until(secs(5));
     claim(&mut lab, 2, "02:00:00:00:00:09");
     let before = announced(&lab);
@@ -442,4 +443,32 @@ fn a_claim_of_another_box_of_the_group_is_no_stranger_s() {
     }
     let conflict = |(_, action): &(u8, Action)| matches!(action, Action::Notify(Notification::AddressConflict { .. }));
     assert!(!lab.log.iter().any(conflict));
+}
+
+#[test]
+fn a_frozen_box_s_kernel_is_no_stranger_until_its_lease_is_over_and_a_stranger_is_told_of_then() {
+    let conflicts = |lab: &Lab| {
+        let conflict =
+            |(_, action): &&(u8, Action)| matches!(action, Action::Notify(Notification::AddressConflict { .. }));
+        lab.log.iter().filter(conflict).count()
+    };
+    let mut lab = three();
+    let lease = lab.nodes[&1].groups[&group_name()].params().lease;
+    lab.run_until(secs(20));
+    // The daemon of box 2 is silent from now on, and its kernel is not.
+    lab.nodes.remove(&2);
+    lab.run_until(secs(21));
+    let keeper = if lab.server(2) == Some(id(1)) { 1 } else { 3 };
+    let claim = Input::Claimed { interface: lan(), address: address(2), mac: "02:00:00:00:00:02".into() };
+    let mut at = lab.now;
+    while at < secs(20) + lease + Duration::from_secs(1) {
+        lab.run_until(at);
+        lab.input(keeper, claim.clone());
+        at = at + Duration::from_millis(300);
+    }
+    assert_eq!(conflicts(&lab), 0, "its lease");
+    // Whoever still answers then is none of the group's.
+    lab.run_until(secs(23) + lease);
+    lab.input(keeper, claim);
+    assert_eq!(conflicts(&lab), 1);
 }

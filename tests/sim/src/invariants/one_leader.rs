@@ -3,10 +3,11 @@
 //!
 //! What is added to the dead interval: the message that tells of it, and the clocks' drift; and as late as messages
 //! were that were sent while the network was slow; and a newcomer may take a second copy of what a dead box said last
-//! for its first.
+//! for its first. Who sends recorded datagrams again is at it for a while: so long the fault lasts, and the dead interval
+//! begins when it is over.
 
 use super::{Violation, broken};
-use crate::scenario::{Hearing, Micros, Scenario};
+use crate::scenario::{Fault, Hearing, Micros, REPLAYING, Scenario};
 use crate::world::{Disturbance, Ordered, World, id_of};
 use rais_core::address::ServiceAddress;
 
@@ -17,6 +18,7 @@ pub fn bound(scenario: &Scenario, disturbance: Option<Disturbance<'_>>) -> Micro
         Some(Disturbance { fault, lasted: Some(_) }) if fault.hearing() == Hearing::Blurred => {
             scenario.slowest_message()
         }
+        Some(Disturbance { fault: Fault::Replay(_), .. }) => REPLAYING,
         _ => 0,
     };
     let dead_after = scenario.dead_after();
