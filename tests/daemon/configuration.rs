@@ -184,6 +184,7 @@ fn a_reload_adds_and_removes_addresses_and_groups() {
     });
 }
 
+/// A, figures 5B and 5C, steps 530, 532, 560 and 562, on real interfaces.
 #[test]
 fn scripts_run_with_the_documented_environment_and_a_failing_one_keeps_the_address_away() {
     use std::os::unix::fs::PermissionsExt;

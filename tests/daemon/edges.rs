@@ -41,6 +41,7 @@ fn traps_come_at_once_from_the_box_s_own_address_and_the_agent_answers_from_the_
     assert!(snmp::get_next(&lab.client(), "10.99.0.1", b"another").is_none());
 }
 
+/// B, claims 8, 9, 20, 21, 28 and 30: the zone file is looked at each time that its update interval is over.
 #[test]
 fn a_zone_follows_its_group_and_is_written_only_when_it_changes() {
     let mut lab = Lab::new(2);

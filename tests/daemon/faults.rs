@@ -6,12 +6,16 @@ use super::prober::Prober;
 use nix::sys::signal::Signal;
 use rais_core::notification::Notification;
 use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Beyond what the protocol promises, for a machine that runs other tests at the same time.
 const GENEROUS: Duration = Duration::from_millis(1500);
 
-fn isolate(lab: &Lab, number: u8, isolated: bool) {
+/// Longer than the slow beat, and much shorter than the dead interval that goes with it.
+const BEAT_AND_MORE: Duration = Duration::from_millis(1300);
+
+/// Cuts a box off on both networks, or takes it back; it sees no carrier go.
+pub(super) fn isolate(lab: &Lab, number: u8, isolated: bool) {
     for bridge in ["lan", "control"] {
         lab.set_port(number, bridge, &if isolated { String::from("nomaster") } else { format!("master {bridge}") });
     }
@@ -130,4 +134,31 @@ fn a_nic_that_comes_back_as_another_is_put_to_work_again() {
     assert_ne!(index(&lab).split(':').next(), before.split(':').next(), "it is another one to the kernel");
     until("10.99.0.102 is at home again", || serves(&lab.gateways()[1], "10.99.0.102"));
     lab.settle();
+}
+
+#[test]
+fn a_box_that_stood_still_for_a_moment_says_so_and_nothing_moves() {
+    let mut lab = Lab::new(2);
+    for gateway in lab.gateways() {
+        // A slow beat: nobody misses a box within seconds.
+        let slow = "beat = \"1s\"\ndead_after = \"6s\"\nlease = \"9s\"";
+        let text = gateway.configuration();
+        let text = text.replace("beat = \"100ms\"\ndead_after = \"300ms\"\nlease = \"1000ms\"", slow);
+        assert!(text.contains(slow), "{text}");
+        gateway.write_configuration(&text);
+    }
+    lab.start();
+    let moves: Vec<usize> = lab.gateways().iter().map(Gateway::moves).collect();
+    lab.gateway(2).signal(Signal::SIGSTOP);
+    let stopped = Instant::now();
+    until("it has missed a beat", || if stopped.elapsed() > BEAT_AND_MORE { Ok(()) } else { Err(String::new()) });
+    lab.gateway(2).signal(Signal::SIGCONT);
+    until("it says that it was late", || {
+        let (_, runtime) = lab.gateways()[1].status()?;
+        let log = lab.gateways()[1].log();
+        let warned = log.contains("late for a deadline: the box is too busy for its beat");
+        if warned && runtime.worst_lateness_us > 50_000 { Ok(()) } else { Err(format!("{runtime:?}")) }
+    });
+    lab.settle();
+    assert_eq!(lab.gateways().iter().map(Gateway::moves).collect::<Vec<_>>(), moves);
 }

@@ -247,7 +247,8 @@ impl Gateway {
         gateway
     }
 
-    fn write_secret(&self, name: &str, content: &str) {
+    /// Puts a secret into the bundle.
+    pub(super) fn write_secret(&self, name: &str, content: &str) {
         use std::os::unix::fs::PermissionsExt;
         let path = self.configuration_directory().join("secrets").join(name);
         fs::write(&path, content).unwrap();

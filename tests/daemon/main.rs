@@ -2,6 +2,9 @@
 //! its kernel, on its wire and on its sockets. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod announcing;
+mod authentication;
+mod capture;
 mod configuration;
 mod edges;
 mod faults;
@@ -11,6 +14,7 @@ mod lab;
 mod managing;
 mod notifying;
 mod operating;
+mod policies;
 mod prober;
 mod serving;
 mod signing;

@@ -116,7 +116,8 @@ fn a_power_cut_is_silent_for_about_the_dead_interval() {
     println!("power cut: silent for {silence:?}, answered by boxes {:?}", served.servers());
     assert_eq!(served.servers().len(), 2, "{:?}", served.servers());
     // The promise is at most the dead interval + 100 ms; less than it would mean that nothing was cut.
-    assert!(silence > DEAD_AFTER - Duration::from_millis(110), "{silence:?}");
+    // Once the boxes know each other's beat, a dead one is found dead a beat and a half after its last word.
+    assert!(silence > Duration::from_millis(40), "{silence:?}");
     assert!(silence < DEAD_AFTER + Duration::from_millis(700), "{silence:?}");
 }
 

@@ -1,0 +1,81 @@
+//! What passes an interface of a namespace, in its order.
+
+use super::fuzz::in_namespace;
+use rais::wire::{Codec, Key, KeyId};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Everything, both ways.
+const ETH_P_ALL: u16 = 3;
+/// The longest that a capture outlives whoever started it.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// A frame.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    octets: Vec<u8>,
+}
+
+/// Listens to all interfaces of a namespace until it is dropped.
+pub(super) struct Capture(Arc<Mutex<Vec<Frame>>>);
+
+impl Capture {
+    /// Begins.
+    pub(super) fn start(namespace: &str) -> Self {
+        let mut socket = in_namespace(namespace, || {
+            let all = Protocol::from(i32::from(ETH_P_ALL.to_be()));
+            Socket::new(Domain::PACKET, Type::RAW, Some(all)).unwrap()
+        });
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let frames = Arc::<Mutex<Vec<Frame>>>::default();
+        let seen = Arc::downgrade(&frames);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 2048];
+            while let Some(seen) = seen.upgrade() {
+                if let Ok(length) = socket.read(&mut buffer) {
+                    seen.lock().unwrap().push(Frame { octets: buffer[..length].to_vec() });
+                }
+            }
+        });
+        Self(frames)
+    }
+
+    /// What was seen so far.
+    pub(super) fn frames(&self) -> Vec<Frame> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A codec of the lab's group, whose keys consist of these octets, in hexadecimal.
+pub(super) fn codec(keys: &[(u8, &str)], send_key: u8) -> Codec {
+    let keys: BTreeMap<_, _> =
+        keys.iter().map(|(id, octet)| (KeyId(*id), Key::from_hex(&octet.repeat(32)).unwrap())).collect();
+    Codec::new("http".parse().unwrap(), &keys, KeyId(send_key)).unwrap()
+}
+
+/// Who an ARP frame is for, and who its sender says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Arp {
+    pub(super) to: [u8; 6],
+    pub(super) mac: [u8; 6],
+    pub(super) address: Ipv4Addr,
+}
+
+impl Frame {
+    /// It as ARP over Ethernet for IPv4.
+    pub(super) fn arp(&self) -> Option<Arp> {
+        if self.octets.get(12..20)? != [0x08, 0x06, 0, 1, 0x08, 0, 6, 4] {
+            return None;
+        }
+        let address: [u8; 4] = *self.octets.get(28..)?.first_chunk()?;
+        Some(Arp {
+            to: *self.octets.first_chunk()?,
+            mac: *self.octets.get(22..)?.first_chunk()?,
+            address: address.into(),
+        })
+    }
+}
