@@ -85,7 +85,7 @@ fn an_agent_with_nothing_configured_is_walked_to_its_end() {
         Bench::with(snapshot, AgentParams { communities: vec![crate::bench::community()], ..AgentParams::default() });
     let walk = bench.walk("1.3");
     assert_eq!(bench.walk(RAIS).len(), 13 + 3 * 6 + 5, "raisBox, raisEventTable, raisAgent");
-    assert_eq!(walk.last().unwrap().dotted(), "1.3.6.1.6.3.1.1.6.1.0");
+    assert_eq!(walk.last().unwrap().dotted(), "1.3.6.1.6.3.12.1.1.0", "snmpTargetSpinLock");
 }
 
 #[test]
