@@ -13,6 +13,7 @@
 //! [`SYNC_EVERY`]: some 20 KB of a flash's blocks each, 170 MB a day at the very worst. A power cut loses that much.
 
 use super::event_table::MAX_EVENTS;
+use super::queue::{Receiver, Sender, queue};
 use crate::event::Event;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -20,7 +21,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 /// Events of one file. Of [`FILES`] files all but the newest are full, so at least [`MAX_EVENTS`] are kept.
@@ -71,7 +72,7 @@ pub(super) struct Left {
 /// The way to the writer.
 #[derive(Debug)]
 pub(super) struct EventLog {
-    queue: SyncSender<Entry>,
+    queue: Sender<Entry>,
     full: bool,
 }
 
@@ -94,7 +95,7 @@ impl EventLog {
             tracing::error!(%error, "the disk refuses events; they are kept in memory");
         }
         File::open(directory)?.sync_all()?;
-        let (queue, entries) = sync_channel(QUEUE);
+        let (queue, entries) = queue(QUEUE);
         std::thread::Builder::new().name(String::from("event-log")).spawn(move || write_down(&entries, numbers))?;
         Ok(Self { queue, full: false })
     }
@@ -437,7 +438,7 @@ mod tests {
     #[test]
     fn a_reservation_that_the_disk_refused_is_tried_again_with_the_next_event() {
         let (took, lines) = std::sync::mpsc::channel();
-        let (queue, entries) = sync_channel(QUEUE);
+        let (queue, entries) = queue(QUEUE);
         // It is full when the life begins, and for the first reservation and two events.
         let mut numbers = Numbers { lines: Refusing { times: 5, took }, reserved: 0 };
         assert!(numbers.reserve_behind(100).is_err());
@@ -462,7 +463,7 @@ mod tests {
     #[test]
     fn every_number_was_reserved_before_it_was_written() {
         let (took, lines) = std::sync::mpsc::channel();
-        let (queue, entries) = sync_channel(3 * BLOCK as usize);
+        let (queue, entries) = queue(3 * BLOCK as usize);
         (1..=3 * BLOCK).for_each(|number| queue.try_send(Entry::Event(event(number))).unwrap());
         drop(queue);
         write_down(&entries, Numbers { lines: Refusing { times: 0, took }, reserved: 0 });

@@ -5,6 +5,7 @@
 //! over, and what an earlier life left is kept under another name. No journal is worth an address: whatever goes wrong
 //! with it is logged, and the daemon goes on without.
 
+use super::queue::{Receiver, Sender, queue};
 use crate::journal::{End, FORMAT, Record, Start, append_line};
 use rais_core::io::{Action, Input};
 use rais_core::params::BoxParams;
@@ -14,7 +15,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::Duration;
 
 /// Records that may wait: a minute of a busy box while its disk does not answer, and memory stays at some MB.
@@ -27,7 +28,7 @@ const FLUSH_WITHIN: Duration = Duration::from_millis(100);
 /// The event loop's end of the queue.
 #[derive(Debug)]
 pub(super) struct Journal {
-    queue: SyncSender<Entry>,
+    queue: Sender<Entry>,
     /// Records that found the queue full since the last one that did not.
     lost: u64,
     ended: bool,
@@ -35,7 +36,7 @@ pub(super) struct Journal {
 
 /// Waits for the writer.
 #[derive(Clone, Debug)]
-pub(super) struct Flusher(SyncSender<Entry>);
+pub(super) struct Flusher(Sender<Entry>);
 
 #[derive(Debug)]
 enum Entry {
@@ -50,7 +51,7 @@ impl Journal {
     /// The file system's, or there is something that is no file. Then nothing was changed there.
     pub(super) fn start(path: &Path, limit: u64) -> io::Result<Self> {
         let file = open_new(path)?;
-        let (queue, entries) = sync_channel(QUEUE);
+        let (queue, entries) = queue(QUEUE);
         let writer = Writer { out: file, text: Vec::with_capacity(CHUNK), written: 0, limit };
         let thread = std::thread::Builder::new().name(String::from("journal"));
         thread.spawn(move || write_down(&entries, writer))?;
@@ -253,8 +254,8 @@ mod tests {
         }
     }
 
-    fn journal(queue: usize) -> (Journal, Receiver<Entry>) {
-        let (queue, entries) = sync_channel(queue);
+    fn journal(most: usize) -> (Journal, Receiver<Entry>) {
+        let (queue, entries) = queue(most);
         (Journal { queue, lost: 0, ended: false }, entries)
     }
 

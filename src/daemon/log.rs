@@ -5,10 +5,11 @@
 //! is that other thread's trouble.
 
 use super::options::LogFormat;
+use super::queue::{Receiver, Sender, queue};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -23,7 +24,7 @@ const FILTER: &str = "RAIS_LOG";
 /// The log of this process.
 #[derive(Debug)]
 pub(super) struct Log {
-    queue: SyncSender<Line>,
+    queue: Sender<Line>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -56,7 +57,7 @@ impl Log {
     }
 
     fn queue(length: usize) -> (Self, Receiver<Line>) {
-        let (queue, lines) = sync_channel(length);
+        let (queue, lines) = queue(length);
         (Self { queue, dropped: Arc::default() }, lines)
     }
 
@@ -100,7 +101,7 @@ fn write_lines(lines: &Receiver<Line>, dropped: &AtomicU64, mut out: impl Write)
 /// Makes a [`LineWriter`] per event.
 #[derive(Clone, Debug)]
 struct Writer {
-    queue: SyncSender<Line>,
+    queue: Sender<Line>,
     dropped: Arc<AtomicU64>,
 }
 

@@ -35,6 +35,7 @@ mod objects;
 mod options;
 mod peers;
 mod publish;
+mod queue;
 mod receivers;
 mod reload;
 mod running;
