@@ -6,7 +6,7 @@
 //!
 //! 1. the deadline: what the node wants to do now (heartbeats, dead intervals) is done before anything else, and looked
 //!    at again between any two portions of the rest;
-//! 2. datagrams, at most [`BURST`] per socket and round: a flood at one group delays no other;
+//! 2. datagrams, at most [`BURST`] per group and round: a flood at one group delays no other;
 //! 3. news from the runtime: actions that ended, tests, samples, operators, configurations;
 //! 4. a new picture for the readers, if something changed.
 
@@ -171,7 +171,7 @@ pub(super) struct Outputs {
 #[derive(Debug)]
 pub(super) struct EventLoop {
     node: Node,
-    ports: BTreeMap<GroupName, Arc<Port>>,
+    ports: Arc<BTreeMap<GroupName, Arc<Port>>>,
     learnt: BTreeMap<GroupName, Learnt>,
     inbox: Inbox,
     outputs: Outputs,
@@ -181,6 +181,8 @@ pub(super) struct EventLoop {
     stopped: bool,
     datagram: Vec<u8>,
     warned: Option<Instant>,
+    /// What the last wait ended for: the wakeups, then the sockets in the order of `ports`. Empty: nobody waited yet.
+    ready: Vec<bool>,
 }
 
 impl EventLoop {
@@ -194,9 +196,9 @@ impl EventLoop {
         }
         let node = Node::new(params, now);
         let (publisher, datagram) = (Publisher::new(about), Vec::with_capacity(MAX_DATAGRAM));
-        let learnt = BTreeMap::new();
+        let (ports, learnt, ready) = (Arc::new(ports), BTreeMap::new(), Vec::new());
         let (answer, stopped, warned) = (None, false, None);
-        Self { node, ports, learnt, inbox, outputs, publisher, journal, answer, stopped, datagram, warned }
+        Self { node, ports, learnt, inbox, outputs, publisher, journal, answer, stopped, datagram, warned, ready }
     }
 
     /// Runs until the node says that it has stopped.
@@ -207,8 +209,11 @@ impl EventLoop {
         self.act(clock::now());
         while !self.stopped {
             self.keep_time();
+            let news = self.ready.first().is_none_or(|ready| *ready);
             self.receive();
-            self.take_news();
+            if news {
+                self.take_news();
+            }
             self.publish();
             self.wait()?;
         }
@@ -230,14 +235,20 @@ impl EventLoop {
         }
     }
 
-    /// What waits in the sockets, at most [`BURST`] datagrams of each.
+    /// What waits in the sockets, at most [`BURST`] datagrams of each group.
     fn waiting(&mut self) -> Vec<Input> {
+        let ports = Arc::clone(&self.ports);
+        ports.iter().flat_map(|(group, port)| self.listen(group, port, |_| true)).collect()
+    }
+
+    /// What waits in a group's sockets, at most [`BURST`] datagrams, the same of each; those that are not `ready` (by their
+    /// position) are not asked.
+    fn listen(&mut self, group: &GroupName, port: &Port, ready: impl Fn(usize) -> bool) -> Vec<Input> {
         let (mut buffer, mut inputs) = (datagram_buffer(), Vec::new());
-        for (group, port) in self.ports.clone() {
-            for line in &port.lines {
-                let next = |_| self.hear(&group, &port, line, &mut buffer);
-                inputs.extend((0..BURST).map_while(next).flatten());
-            }
+        let share = BURST.div_ceil(port.lines.len().max(1));
+        for (_, line) in port.lines.iter().enumerate().filter(|(position, _)| ready(*position)) {
+            let next = |_| self.hear(group, port, line, &mut buffer);
+            inputs.extend((0..share).map_while(next).flatten());
         }
         inputs
     }
@@ -254,19 +265,17 @@ impl EventLoop {
         }
     }
 
-    /// Priority 2.
+    /// Priority 2. Most messages come twice, by two networks and in the same moment: they go to the node together.
     fn receive(&mut self) {
-        // The map is cheap to clone compared with a system call, and a configuration may replace it meanwhile.
-        let ports: Vec<(GroupName, Arc<Port>)> = self.ports.iter().map(|(n, p)| (n.clone(), Arc::clone(p))).collect();
-        let mut buffer = datagram_buffer();
-        for (group, port) in &ports {
-            for line in &port.lines {
-                for _ in 0..BURST {
-                    let Some(heard) = self.hear(group, port, line, &mut buffer) else { break };
-                    self.handle_all(clock::now(), heard);
-                }
+        let (ports, ready) = (Arc::clone(&self.ports), std::mem::take(&mut self.ready));
+        let mut first = 1;
+        for (group, port) in ports.iter() {
+            let heard = self.listen(group, port, |position| ready.get(first + position).is_none_or(|ready| *ready));
+            if !heard.is_empty() {
+                self.handle_all(clock::now(), heard);
                 self.keep_time();
             }
+            first += port.lines.len();
         }
     }
 
@@ -312,7 +321,7 @@ impl EventLoop {
 
     /// The ports of a group that is no more stay until the node has forgotten it: it still has a goodbye to say.
     fn configure(&mut self, configured: Configured) {
-        self.ports.extend(configured.ports);
+        Arc::make_mut(&mut self.ports).extend(configured.ports);
         self.publisher.about(configured.about);
         self.handle(clock::now(), Input::Configure(Box::new(configured.params)));
     }
@@ -321,7 +330,9 @@ impl EventLoop {
     fn publish(&mut self) {
         let published = self.publisher.publish(&self.node, clock::now(), &self.outputs.snapshots);
         if let Some(view) = published {
-            self.ports.retain(|group, _| view.view.group(group).is_some());
+            if self.ports.keys().any(|group| view.view.group(group).is_none()) {
+                Arc::make_mut(&mut self.ports).retain(|group, _| view.view.group(group).is_some());
+            }
             self.learnt.retain(|group, _| self.ports.contains_key(group));
         }
     }
@@ -424,7 +435,8 @@ impl EventLoop {
         for port in self.ports.values() {
             sources.extend(port.lines.iter().map(|line| line.socket.as_fd()));
         }
-        wait(&sources, timeout).map(drop)
+        self.ready = wait(&sources, timeout)?;
+        Ok(())
     }
 }
 

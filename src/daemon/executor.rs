@@ -391,9 +391,15 @@ impl Job {
 /// before the lease ends.
 async fn renew(context: &Context, group: &GroupName, addresses: &[ServiceAddress]) {
     let mut by_place: BTreeMap<(u32, std::time::Duration), Vec<IpAddr>> = BTreeMap::new();
-    for address in addresses {
-        if let Some(place) = context.places().get(&(group.clone(), *address)) {
-            by_place.entry((place.interface_index, place.lease)).or_default().push(address.0);
+    {
+        let places = context.places();
+        // One name for all: there may be thousands.
+        let mut key = (group.clone(), ServiceAddress(IpAddr::from([0; 4])));
+        for address in addresses {
+            key.1 = *address;
+            if let Some(place) = places.get(&key) {
+                by_place.entry((place.interface_index, place.lease)).or_default().push(address.0);
+            }
         }
     }
     // A lease that was changed by a reload counts from its next renewal.

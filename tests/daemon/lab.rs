@@ -388,9 +388,14 @@ throttle = "0ms"
         }
     }
 
-    /// Sends a signal by its number. `ip netns exec` has become raisd by then, so the child is raisd itself.
+    /// raisd's process id. `ip netns exec` has become raisd by the time it answers, so the child is raisd itself.
+    pub(super) fn process(&self) -> u32 {
+        self.child.as_ref().expect("raisd runs").id()
+    }
+
+    /// Sends a signal.
     pub(super) fn signal(&self, signal: nix::sys::signal::Signal) {
-        let id = self.child.as_ref().expect("raisd runs").id();
+        let id = self.process();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(id.try_into().unwrap()), signal).unwrap();
     }
 

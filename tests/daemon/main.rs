@@ -19,6 +19,7 @@ mod prober;
 mod serving;
 mod signing;
 mod snmp;
+mod standing;
 mod terminal;
 #[path = "../snmp/tools.rs"]
 #[expect(dead_code, unreachable_pub, reason = "the tests of the agent use the rest, and share it")]

@@ -16,14 +16,18 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use rtnetlink::MulticastGroup;
 use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::AsyncSocket;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
 
 /// Between two looks while the kernel may hold back news.
 const LOOK: Duration = Duration::from_millis(10);
@@ -103,7 +107,7 @@ struct Watch {
     carriers: Carriers,
     /// When the kernel last had news of a link.
     news: Instant,
-    next_look: Instant,
+    looks: Looks,
     sender: mpsc::Sender<Event>,
     overrun: bool,
 }
@@ -116,8 +120,8 @@ impl Watch {
         let told = present.into_iter().map(|link| (link.index, (link.name, link.carrier))).collect();
         let carriers = Carriers::open()?;
         // There may have been news just before.
-        let (news, next_look) = (Instant::now(), Instant::now() + LOOK);
-        Ok(Self { links, addresses, connection, told, carriers, news, next_look, sender, overrun: false })
+        let (news, looks) = (Instant::now(), Looks::begin()?);
+        Ok(Self { links, addresses, connection, told, carriers, news, looks, sender, overrun: false })
     }
 
     async fn run(mut self) {
@@ -135,10 +139,13 @@ impl Watch {
             biased;
             payload = self.links.next() => {
                 self.news = Instant::now();
-                self.next_look = self.next_look.min(self.news + LOOK);
+                self.looks.hasten(LOOK)?;
                 payload
             }
-            () = sleep_until(self.next_look) => return self.look().await,
+            due = self.looks.due() => {
+                due?;
+                return self.look().await;
+            }
             payload = self.addresses.next() => payload,
         };
         event(payload.ok_or(NetlinkError::Socket(Errno::EPIPE))?).into_iter().for_each(|event| self.tell(event));
@@ -155,9 +162,7 @@ impl Watch {
                 }
             }
         }
-        let pause = if self.news.elapsed() < HELD_BACK { LOOK } else { RARELY };
-        self.next_look = Instant::now() + pause;
-        Ok(())
+        self.looks.after(if self.news.elapsed() < HELD_BACK { LOOK } else { RARELY })
     }
 
     fn tell(&mut self, event: Event) {
@@ -170,6 +175,56 @@ impl Watch {
             self.overrun = self.sender.try_send(Event::Overrun).is_err();
         }
         self.overrun |= self.sender.try_send(event).is_err();
+    }
+}
+
+/// When to look. A timer of the kernel's: for each wait of more than 64 ms the runtime's own wakes its thread twice, and
+/// once more to be set, and that cost more than the looks.
+#[derive(Debug)]
+struct Looks {
+    timer: AsyncFd<Timer>,
+    next: Instant,
+}
+
+#[derive(Debug)]
+struct Timer(TimerFd);
+
+impl AsRawFd for Timer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl Looks {
+    /// The first comes after [`LOOK`].
+    fn begin() -> Result<Self, NetlinkError> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = Timer(TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(NetlinkError::Socket)?);
+        // SAFETY: the `AsyncFd` owns the timer, nobody else has it, and its descriptor never changes.
+        let timer = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) };
+        let timer = timer.map_err(|error| broken(error.into()))?;
+        let mut looks = Self { timer, next: Instant::now() };
+        looks.after(LOOK)?;
+        Ok(looks)
+    }
+
+    /// The next one comes after this.
+    fn after(&mut self, pause: Duration) -> Result<(), NetlinkError> {
+        self.next = Instant::now() + pause;
+        let expiration = Expiration::OneShot(TimeSpec::from_duration(pause));
+        self.timer.get_ref().0.set(expiration, TimerSetTimeFlags::empty()).map_err(NetlinkError::Socket)
+    }
+
+    /// The next one comes after this at the latest.
+    fn hasten(&mut self, pause: Duration) -> Result<(), NetlinkError> {
+        if Instant::now() + pause < self.next { self.after(pause) } else { Ok(()) }
+    }
+
+    /// It is time. May be cancelled.
+    async fn due(&self) -> Result<(), NetlinkError> {
+        // Setting the timer anew takes the ring back: nobody needs to read it.
+        self.timer.readable().await.map_err(broken)?.clear_ready();
+        Ok(())
     }
 }
 

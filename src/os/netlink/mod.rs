@@ -101,6 +101,8 @@ struct State {
     /// The service addresses acquired and not yet released: only these are renewed, so that a renewal that was on its
     /// way while an address was released never brings it back.
     held: BTreeSet<(u32, IpAddr)>,
+    /// What is to be done next.
+    jobs: mpsc::UnboundedReceiver<Job>,
 }
 
 impl fmt::Debug for Netlink {
@@ -117,12 +119,13 @@ impl Netlink {
     pub fn connect() -> Result<Self, NetlinkError> {
         require_marks()?;
         let (sender, jobs) = mpsc::unbounded_channel();
+        let held = BTreeSet::new();
         let open = async || {
             // Refused: then takeovers take longer on a busy box. The event loop warns of that already.
             let _ = process::run_thread_first(process::TAKEOVER_PRIORITY);
-            Ok(State { connection: Connection::open()?, batch: Batch::open()?, held: BTreeSet::new() })
+            Ok(State { connection: Connection::open()?, batch: Batch::open()?, held, jobs })
         };
-        worker::start("netlink", open, async |state| state.serve(jobs).await)?;
+        worker::start("netlink", open, State::serve)?;
         Ok(Self(sender))
     }
 
@@ -188,20 +191,37 @@ impl Netlink {
 
 impl State {
     /// Does what it is asked for, one piece of work after the other, until nobody can ask any more.
-    async fn serve(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
-        while let Some(job) = jobs.recv().await {
-            job(&mut self).await;
-            if self.connection.is_broken() {
-                match Connection::open() {
-                    Ok(connection) => self.connection = connection,
-                    Err(error) => tracing::error!(%error, "no new netlink connection in the place of a broken one"),
-                }
+    async fn serve(mut self) {
+        while let Some(job) = self.jobs.recv().await {
+            self.carry_out(job).await;
+        }
+    }
+
+    /// Does what waits, in the middle of a long piece of work that keeps nothing from it.
+    async fn let_others_in(&mut self) {
+        self.reopen();
+        while let Ok(job) = self.jobs.try_recv() {
+            self.carry_out(job).await;
+        }
+    }
+
+    async fn carry_out(&mut self, job: Job) {
+        job(self).await;
+        self.reopen();
+    }
+
+    /// Replaces what broke.
+    fn reopen(&mut self) {
+        if self.connection.is_broken() {
+            match Connection::open() {
+                Ok(connection) => self.connection = connection,
+                Err(error) => tracing::error!(%error, "no new netlink connection in the place of a broken one"),
             }
-            if self.batch.is_broken() {
-                match Batch::open() {
-                    Ok(batch) => self.batch = batch,
-                    Err(error) => tracing::error!(%error, "no new netlink socket in the place of a broken one"),
-                }
+        }
+        if self.batch.is_broken() {
+            match Batch::open() {
+                Ok(batch) => self.batch = batch,
+                Err(error) => tracing::error!(%error, "no new netlink socket in the place of a broken one"),
             }
         }
     }

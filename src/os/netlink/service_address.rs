@@ -55,10 +55,9 @@ impl Netlink {
     /// Begins the lease of service addresses anew. Those that were released meanwhile are left alone; those that were
     /// removed by somebody else are put back.
     pub async fn renew(&self, interface_index: u32, addresses: &[IpAddr], lease: Duration) -> Failures {
-        self.each(addresses, PORTION, async move |state, addresses| {
-            state.renew(interface_index, addresses, lease).await
-        })
-        .await
+        let all = addresses.to_vec();
+        let failed = self.run(async move |state| state.renew(interface_index, &all, lease).await).await;
+        failed.unwrap_or_else(|error| addresses.iter().map(|address| (*address, error.clone())).collect())
     }
 
     /// Removes service addresses. One that is not there any more, or whose link is gone, is as good as removed.
@@ -123,9 +122,20 @@ impl State {
         Ok(failures)
     }
 
+    /// In portions, between which whoever waits comes first: a thousand leases are renewed each second, and there is time
+    /// for them, but to hand over every portion by itself woke two threads for each.
     async fn renew(&mut self, index: u32, addresses: &[IpAddr], lease: Duration) -> Result<Failures, NetlinkError> {
-        let held: Vec<_> = addresses.iter().copied().filter(|address| self.held.contains(&(index, *address))).collect();
-        self.put(index, &held, Kind::Service(lease), batch::Kind::Replace)
+        let mut failures = Failures::new();
+        for some in addresses.chunks(PORTION) {
+            let held = |address: &IpAddr| self.held.contains(&(index, *address));
+            let held: Vec<_> = some.iter().copied().filter(held).collect();
+            match self.put(index, &held, Kind::Service(lease), batch::Kind::Replace) {
+                Ok(failed) => failures.extend(failed),
+                Err(error) => failures.extend(some.iter().map(|address| (*address, error.clone()))),
+            }
+            self.let_others_in().await;
+        }
+        Ok(failures)
     }
 
     async fn linger(&mut self, index: u32, addresses: &[IpAddr], life: Duration) -> Result<Failures, NetlinkError> {

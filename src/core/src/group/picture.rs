@@ -2,6 +2,7 @@
 
 use super::Group;
 use crate::address::{IdAddress, ServiceAddress};
+use crate::control_table::TableRow;
 use crate::host_db::{Host, Judge, Link};
 use crate::info_message::Claim;
 use crate::notification::Reason;
@@ -71,7 +72,7 @@ impl Group {
             counters: self.counters.clone(),
             last_change: self.last_change,
             hosts: self.host_views(now),
-            addresses: self.table.keys().filter_map(|address| self.address_view(*address, now)).collect(),
+            addresses: self.table.iter().filter_map(|(address, row)| self.address_view(*address, row, now)).collect(),
         }
     }
 
@@ -161,8 +162,7 @@ impl Group {
         self.services.homes().filter(|(_, home)| home.preferred == id).map(|(address, _)| address).collect()
     }
 
-    fn address_view(&self, address: ServiceAddress, now: Instant) -> Option<AddressView> {
-        let row = self.table.get(&address)?;
+    fn address_view(&self, address: ServiceAddress, row: &TableRow, now: Instant) -> Option<AddressView> {
         let track = self.tracks.get(&address)?;
         let server = row.server();
         let home = self.services.home(address);
