@@ -73,13 +73,15 @@ fn info(info: &Info, sender: IpAddr, out: &mut Vec<u8>) -> Result<(), EncodeErro
 }
 
 fn status(status: &Status, entry_version: EntryVersion, out: &mut Vec<u8>) {
+    // Both bits of the trouble: one that this release has no word for.
+    let another = !status.ok && status.trouble.is_none();
     let flags = [
         (status.ok, number::OK),
         (status.quiesced, number::QUIESCED),
         (status.draining, number::DRAINING),
         (status.settled, number::SETTLED),
-        (status.trouble == Some(Reason::Carrier), number::NO_CARRIER),
-        (status.trouble == Some(Reason::Partition), number::PARTITIONED),
+        (status.trouble == Some(Reason::Carrier) || another, number::NO_CARRIER),
+        (status.trouble == Some(Reason::Partition) || another, number::PARTITIONED),
         (status.spare, number::SPARE),
     ];
     out.push(flags.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag));

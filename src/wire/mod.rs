@@ -33,7 +33,7 @@
 //!
 //! | section | in | value |
 //! | --- | --- | --- |
-//! | 1 Status | Info, always | flags (1): 0x01 ok, 0x02 quiesced, 0x04 draining, 0x08 settled, 0x10 spare, and without 0x01 why not: 0x20 no carrier, 0x40 the partition policy, neither: a test; load (4); capacity (4); generation (8); digest (8); entry version (8); `n` (1), the box's name (`n`, 1 to 32) |
+//! | 1 Status | Info, always | flags (1): 0x01 ok, 0x02 quiesced, 0x04 draining, 0x08 settled, 0x10 spare, and without 0x01 why not: 0x20 no carrier, 0x40 the partition policy, neither: a test, both: unknown; load (4); capacity (4); generation (8); digest (8); entry version (8); `n` (1), the box's name (`n`, 1 to 32) |
 //! | 2 Entry part | Info, when the beat carries one | index (2); count (2); `c` (1): bits 0 to 3 the number of addresses that follow, 0x80 the sender's id comes before them; control addresses (that many *addresses*); then rows, as records |
 //! | 3 Heard | Info, when there is something | records |
 //! | 4 Orders | Acquire, Release | pass (8); then records |

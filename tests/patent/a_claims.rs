@@ -1,11 +1,11 @@
-//! A, claims 1, 2, 4, 5 and 7, on whole groups of real nodes. Claims 3 and 6, load balancing by reassignment, wait for
-//! load moves (G-58); load balancing by names is in `a_names_thread`.
+//! A, claims 1 to 7, on whole groups of real nodes. Load balancing by names is in `a_names_thread`.
 
-use crate::bench::{Bench, DEAD_AFTER, acquires, address, id, infos, params, releases};
+use crate::bench::{BEAT, Bench, DEAD_AFTER, acquires, address, group, id, infos, params, releases};
 use crate::cluster::Cluster;
 use rais_core::info_message::Body;
 use rais_core::io::{Command, Input};
 use rais_core::notification::HostState;
+use rais_core::time::Duration;
 
 /// Claim 1: a computer that transmits its state, receives messages of another, and responds to messages to acquire or
 /// release services.
@@ -49,6 +49,41 @@ fn claim_2_so_does_the_failure_of_the_service_on_a_living_host() {
     cluster.unwell.remove(&2);
     cluster.converge();
     assert_eq!(cluster.server(2), 2);
+}
+
+/// Claims 3 and 6: "the messages to acquire or release computer services are the result of load balancing within the
+/// service group"; "the reassigning step is the result of load balancing". Here a host that was above the high water mark
+/// for long enough hands on one service at a time, to the host with the least to do (G-58).
+#[test]
+fn claims_3_6_a_host_that_is_too_full_for_long_enough_gives_a_service_to_the_least_utilised() {
+    const HOLD: Duration = Duration::from_secs(10);
+    let with_pool = |number: u8| {
+        let mut params = params(number, &[number]);
+        let group = params.groups.get_mut(&group()).unwrap();
+        (group.load_moves, group.pool_addresses) = (Some(HOLD), [5, 6, 7, 8].map(address).into());
+        params
+    };
+    let mut cluster = Cluster::new(&[]);
+    for number in 1..=3 {
+        cluster.loads.insert(number, 0);
+        cluster.start_as(number, with_pool(number));
+        cluster.converge();
+    }
+    assert_eq!([5, 6, 7, 8].map(|pool| cluster.server(pool)), [1; 4], "who came first serves what nobody owns");
+    cluster.orders();
+    cluster.loads = [(1, 900), (2, 500), (3, 100)].into();
+    cluster.pass(HOLD - BEAT * 2);
+    assert!(cluster.orders().is_empty(), "a moment's load moves nothing");
+    cluster.pass(BEAT * 4);
+    let orders = cluster.orders();
+    // The full host leads: its order to itself is no message.
+    let [(true, whom, what)] = &orders.iter().collect::<Vec<_>>()[..] else { panic!("{orders:?}") };
+    assert_eq!((whom, [5, 6, 7, 8].map(address).contains(what)), (&id(3).to_string(), true));
+    assert_eq!([5, 6, 7, 8].iter().filter(|pool| cluster.server(**pool) == 3).count(), 1);
+    assert_eq!((1..=3).map(|own| cluster.server(own)).collect::<Vec<_>>(), [1, 2, 3], "nobody's own moves");
+    cluster.loads.insert(1, 700);
+    cluster.pass(HOLD * 2);
+    assert!(cluster.orders().is_empty(), "it is full no longer");
 }
 
 /// Claims 4 and 5: a group is established, responsibility assigned, messages sent, received and evaluated; the absence of

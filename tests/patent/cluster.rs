@@ -18,6 +18,8 @@ pub(crate) struct Cluster {
     pub(crate) configured: BTreeMap<u8, BTreeSet<ServiceAddress>>,
     /// Whether each host's test object passes.
     pub(crate) unwell: BTreeSet<u8>,
+    /// What each host's load object says, of a capacity of 1000; of others it says nothing.
+    pub(crate) loads: BTreeMap<u8, u32>,
     now: Instant,
     /// Every message sent.
     pub(crate) messages: Vec<Message>,
@@ -28,7 +30,8 @@ impl Cluster {
     pub(crate) fn new(hosts: &[(u8, &[u8])]) -> Self {
         let (nodes, configured) = (BTreeMap::new(), BTreeMap::new());
         let now = Instant::from_micros(1_000_000);
-        let mut cluster = Self { nodes, configured, unwell: BTreeSet::new(), now, messages: Vec::new() };
+        let (unwell, loads, messages) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
+        let mut cluster = Self { nodes, configured, unwell, loads, now, messages };
         for (number, preferred) in hosts {
             cluster.start(*number, preferred);
         }
@@ -108,6 +111,9 @@ impl Cluster {
                 Action::Test { test } => {
                     let result = if self.unwell.contains(&number) { Err(String::from("refused")) } else { Ok(()) };
                     Input::Tested { test, result }
+                }
+                Action::Sample { load } if self.loads.contains_key(&number) => {
+                    Input::Sampled { load, result: Ok((self.loads[&number], 1000)) }
                 }
                 _ => continue,
             };
