@@ -2,21 +2,23 @@
 
 use super::fuzz::in_namespace;
 use rais::wire::{Codec, Key, KeyId};
+use rais_core::info_message::Message;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Everything, both ways.
 const ETH_P_ALL: u16 = 3;
 /// The longest that a capture outlives whoever started it.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// A frame.
+/// A frame, and when it was seen.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
+    pub(super) at: Instant,
     octets: Vec<u8>,
 }
 
@@ -37,7 +39,7 @@ impl Capture {
             let mut buffer = [0; 2048];
             while let Some(seen) = seen.upgrade() {
                 if let Ok(length) = socket.read(&mut buffer) {
-                    seen.lock().unwrap().push(Frame { octets: buffer[..length].to_vec() });
+                    seen.lock().unwrap().push(Frame { at: Instant::now(), octets: buffer[..length].to_vec() });
                 }
             }
         });
@@ -47,6 +49,13 @@ impl Capture {
     /// What was seen so far.
     pub(super) fn frames(&self) -> Vec<Frame> {
         self.0.lock().unwrap().clone()
+    }
+
+    /// What boxes of the lab's group said so far, signed with the lab's key.
+    pub(super) fn messages(&self) -> Vec<(Instant, Message)> {
+        let codec = codec(&[(1, "5a")], 1);
+        let said = |frame: Frame| Some((frame.at, codec.decode(frame.datagram(7077)?, 255).ok()?));
+        self.frames().into_iter().filter_map(said).collect()
     }
 }
 
@@ -66,6 +75,14 @@ pub(super) struct Arp {
 }
 
 impl Frame {
+    /// What a UDP datagram over IPv4 to this port carries.
+    fn datagram(&self, port: u16) -> Option<&[u8]> {
+        let packet = self.octets.get(14..).filter(|_| self.octets[12..14] == [0x08, 0x00])?;
+        let header = usize::from(packet.first()? & 0x0f) * 4;
+        let udp = packet.get(header..).filter(|_| packet.get(9) == Some(&17))?;
+        (udp.get(2..4)? == port.to_be_bytes()).then(|| udp.get(8..)).flatten()
+    }
+
     /// It as ARP over Ethernet for IPv4.
     pub(super) fn arp(&self) -> Option<Arp> {
         if self.octets.get(12..20)? != [0x08, 0x06, 0, 1, 0x08, 0, 6, 4] {

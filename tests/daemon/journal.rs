@@ -1,11 +1,17 @@
 //! What `raisd --journal` wrote, `raisctl replay` lives again.
 
-use super::lab::{Lab, until};
+use super::fuzz::{self, in_namespace};
+use super::lab::{Gateway, Lab, run, until};
+use nix::sys::signal::Signal;
+use rais::journal::Record;
+use rais_core::io::{Command, Input};
 use rais_core::view::AddressState;
+use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command as Process, Output};
 
 impl Lab {
     fn journal(&mut self, number: u8) -> PathBuf {
@@ -23,7 +29,7 @@ impl Lab {
 }
 
 fn replay(path: &Path, options: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_raisctl")).arg("replay").arg(path).args(options).output().unwrap()
+    Process::new(env!("CARGO_BIN_EXE_raisctl")).arg("replay").arg(path).args(options).output().unwrap()
 }
 
 fn said(output: &Output) -> String {
@@ -53,7 +59,7 @@ fn a_recorded_run_of_two_boxes_replays_identically_and_a_changed_line_is_found()
         true => Ok(()),
         false => Err(String::from("not yet")),
     });
-    lab.gateway(1).signal(nix::sys::signal::Signal::SIGTERM);
+    lab.gateway(1).signal(Signal::SIGTERM);
     assert_eq!(lab.gateway(1).wait(), Some(0));
 
     let (stopped, killed) = (lab.journal(1), lab.journal(2));
@@ -165,4 +171,147 @@ fn what_is_acquired_together_is_announced_together() {
     let announced = decided.iter().flat_map(|actions| actions.iter()).find_map(|action| action.get("Announce"));
     let announced = announced.unwrap().get("addresses").unwrap().as_array().unwrap().len();
     assert_eq!(announced, acquired, "the first announcement");
+}
+
+/// The kinds of input there are. The match has no arm for the rest: a new kind does not compile before it is here, and
+/// then it must occur.
+fn kind(input: &Input) -> &'static str {
+    match input {
+        Input::Tick => "Tick",
+        Input::Received { .. } => "Received",
+        Input::Unsigned { .. } => "Unsigned",
+        Input::Dropped { .. } => "Dropped",
+        Input::Finished { .. } => "Finished",
+        Input::Tested { .. } => "Tested",
+        Input::Sampled { .. } => "Sampled",
+        Input::Witnessed { .. } => "Witnessed",
+        Input::Claimed { .. } => "Claimed",
+        Input::Carrier { .. } => "Carrier",
+        Input::Command(Command::Quiesce { .. }) => "Quiesce",
+        Input::Command(Command::Unquiesce { .. }) => "Unquiesce",
+        Input::Command(Command::Drain { .. }) => "Drain",
+        Input::Command(Command::Failback { .. }) => "Failback",
+        Input::Command(Command::Choice { .. }) => "Choice",
+        Input::Command(Command::Acquire { .. }) => "Acquire",
+        Input::Command(Command::Release { .. }) => "Release",
+        Input::Configure(_) => "Configure",
+        Input::Outlived { .. } => "Outlived",
+        Input::Stop => "Stop",
+    }
+}
+
+/// All of them.
+const KINDS: [&str; 20] = [
+    "Tick",
+    "Received",
+    "Unsigned",
+    "Dropped",
+    "Finished",
+    "Tested",
+    "Sampled",
+    "Witnessed",
+    "Claimed",
+    "Carrier",
+    "Quiesce",
+    "Unquiesce",
+    "Drain",
+    "Failback",
+    "Choice",
+    "Acquire",
+    "Release",
+    "Configure",
+    "Outlived",
+    "Stop",
+];
+
+/// Those of them that a journal lacks.
+fn lacking(path: &Path) -> Vec<&'static str> {
+    let text = fs::read_to_string(path).unwrap();
+    // Its last line may be being written.
+    let records = text.lines().filter_map(|line| serde_json::from_str::<Record>(line).ok());
+    let inputs =
+        records.filter_map(|record| if let Record::Step { inputs, .. } = record { Some(inputs) } else { None });
+    let seen: BTreeSet<&str> = inputs.flatten().map(|input| kind(&input)).collect();
+    KINDS.into_iter().filter(|kind| !seen.contains(kind)).collect()
+}
+
+/// Box 1's, with something for every kind of input to come of.
+fn configuration_with_everything(gateway: &Gateway) -> String {
+    let text = gateway.configuration();
+    let keys = concat!(
+        "partition = \"witness\"\nwitnesses = [\"10.99.0.254\"]\nwitness_interval = \"200ms\"\n",
+        "announce_every = \"1s\"\ntests = [\"web\"]\nload = \"cpu\"\nauthentication = \"sign\"\nbeat = "
+    );
+    let objects = concat!(
+        "[[test]]\nname = \"web\"\ntype = \"tcp-connect\"\ntarget = \"10.99.0.254:80\"\ninterval = \"200ms\"\n\n",
+        "[[load]]\nname = \"cpu\"\ntype = \"cpu\"\ninterval = \"200ms\"\n\n[[group]]"
+    );
+    text.replace("beat = ", keys).replace("[[group]]", objects)
+}
+
+#[test]
+fn a_life_in_which_every_kind_of_input_occurs_replays_identically() {
+    let mut lab = Lab::new(2);
+    let web = in_namespace(&lab.client(), || TcpListener::bind("10.99.0.254:80").unwrap());
+    std::thread::spawn(move || web.incoming().for_each(drop));
+    let text = configuration_with_everything(lab.gateway(1));
+    lab.gateway(1).write_configuration(&text);
+    // Nobody signs for box 2.
+    let other = lab.gateway(2).configuration().replace("beat = ", "authentication = \"receive-any\"\nbeat = ");
+    lab.gateway(2).write_configuration(&other);
+    for number in 1..=2 {
+        lab.start_recorded(number, &[]);
+    }
+    lab.settle();
+    // Box 1 loses its start counter after a life that was far ahead: box 2 says so to the last life, which is looked at.
+    let counter = lab.gateway(1).state().join("incarnation");
+    let before: u64 = fs::read_to_string(&counter).unwrap().trim().parse().unwrap();
+    for ahead in [Some(before + 1_000_000_000), None] {
+        lab.gateway(1).kill_with_guardian();
+        match ahead {
+            Some(ahead) => fs::write(&counter, format!("{ahead}\n")).unwrap(),
+            None => fs::remove_file(&counter).unwrap(),
+        }
+        lab.start_recorded(1, &[]);
+        lab.settle();
+    }
+    fuzz::group_port(&lab.client(), 50);
+    lab.set_port(1, "lan", "down");
+    until("box 2 serves everything", || match lab.service_addresses().iter().all(|a| lab.gateways()[1].has(a)) {
+        true => Ok(()),
+        false => Err(String::from("not yet")),
+    });
+    lab.set_port(1, "lan", "up");
+    lab.settle();
+    for command in [
+        "quiesce",
+        "unquiesce",
+        "policy --failback manual --choice random",
+        "policy --failback configured --choice configured",
+        "acquire 10.99.0.150 --host box-2",
+        "release 10.99.0.150",
+        "drain",
+        "unquiesce",
+    ] {
+        let output = lab.gateway(1).raisctl(command);
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        lab.settle();
+    }
+    lab.gateway(1).write_configuration(&text.replace("lease = \"1000ms\"", "lease = \"2s\""));
+    assert!(lab.gateway(1).raisctl("reload").status.success());
+    lab.settle();
+    // Some other machine has an address of box 1, which asks each second whether that is so.
+    run(&format!("ip -n {} addr add 10.99.0.101/32 dev lan", lab.client()));
+    let path = lab.journal(1);
+    until("all but its end is recorded", || {
+        let lacking = lacking(&path);
+        if lacking == ["Stop"] { Ok(()) } else { Err(format!("{lacking:?} did not occur")) }
+    });
+    lab.gateway(1).signal(Signal::SIGTERM);
+    assert_eq!(lab.gateway(1).wait(), Some(0));
+    assert_eq!(lacking(&path), [""; 0]);
+    let output = replay(&path, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).starts_with("identical: "), "{}", said(&output));
+    println!("{}", said(&output));
 }

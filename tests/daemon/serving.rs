@@ -1,9 +1,12 @@
 //! What clients see of boxes that come, go, freeze and lose their cables: each address on exactly one kernel (G-33, G-34, S-1, S-2).
 
+use super::capture::Capture;
 use super::lab::{self, DEAD_AFTER, LEASE, Lab, run, until};
 use super::prober::Prober;
 use nix::sys::signal::Signal;
+use rais_core::info_message::Body;
 use rais_core::notification::{HostState, Notification};
+use rais_core::quantity::Sequence;
 use rais_core::view::AddressState;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -50,6 +53,55 @@ fn a_killed_daemon_s_guardian_gives_its_addresses_away_before_anybody_misses_it(
     // The next life is not taken for the one that said goodbye.
     lab.gateway(3).start();
     lab.settle();
+}
+
+#[test]
+fn a_killed_daemon_s_goodbye_is_on_the_wire_before_anybody_could_miss_it() {
+    let mut lab = Lab::new(2);
+    for gateway in lab.gateways() {
+        // A slow beat: who has to miss the box needs seconds for it.
+        let slow = "beat = \"1s\"\ndead_after = \"4s\"\nlease = \"6s\"";
+        let text = gateway.configuration();
+        let text = text.replace("beat = \"100ms\"\ndead_after = \"300ms\"\nlease = \"1000ms\"", slow);
+        assert!(text.contains(slow), "{text}");
+        gateway.write_configuration(&text);
+    }
+    lab.start();
+    let incarnation = lab.gateway(2).status().unwrap().0.view.incarnation;
+    let capture = Capture::start(&lab.client());
+    // Right after a beat: the next one would be missed in more than a second.
+    until("box 2 said something", || {
+        let mut said = capture.messages().into_iter();
+        let beat = said.find(|(_, message)| message.sender.to_string() == "10.99.0.2");
+        beat.map(drop).ok_or_else(|| String::from("not yet"))
+    });
+    let killed = Instant::now();
+    lab.gateway(2).kill();
+    let said = until("it said goodbye as often as it does", || {
+        let said = capture.messages();
+        let goodbyes = said.iter().filter(|(_, message)| message.body == Body::Leave).count();
+        if goodbyes >= 3 { Ok(said) } else { Err(format!("{said:?}")) }
+    });
+    let leaves = said.iter().position(|(_, message)| message.body == Body::Leave).unwrap();
+    let (at, goodbye) = &said[leaves];
+    assert_eq!((goodbye.sender.to_string(), goodbye.incarnation), (String::from("10.99.0.2"), incarnation));
+    // The last word of this life, whatever it says next.
+    assert_eq!(goodbye.sequence, Sequence(u64::MAX));
+    let asked = said[..leaves]
+        .iter()
+        .find(|(_, message)| matches!(&message.body, Body::Ask(ask) if ask.host == goodbye.sender));
+    assert!(asked.is_none(), "it was missed before it was told of: {asked:?}");
+    until("box 1 serves everything, told and not by its own finding", || {
+        let states = lab.gateways()[0].events().into_iter().filter_map(|event| match event.notification {
+            Notification::HostStateChange { state, .. } => Some(state),
+            _ => None,
+        });
+        let last = states.last();
+        let all = lab.service_addresses().iter().all(|address| lab.gateways()[0].has(address));
+        if all && last == Some(HostState::Left) { Ok(()) } else { Err(format!("{last:?}")) }
+    });
+    // Told and not judged: how soon a process dies is a matter of how busy the machine is.
+    println!("told after {:?}", at.saturating_duration_since(killed));
 }
 
 #[test]
