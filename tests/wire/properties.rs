@@ -87,7 +87,7 @@ proptest! {
     #[test]
     fn unknown_sections_are_ignored_wherever_they_stand(
         message in message(),
-        extra in vec((6u8.., vec(any::<u8>(), 0..20)), 1..4),
+        extra in vec((7u8.., vec(any::<u8>(), 0..20)), 1..4),
         before in any::<bool>(),
     ) {
         let unknown: Vec<u8> = extra

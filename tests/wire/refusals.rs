@@ -232,7 +232,8 @@ fn unknown_flags_and_reasons_are_ignored() {
     status[3] |= 0xe0;
     assert_eq!(codec().decode(&with_body_octets(&status), 255), Ok(short_info()));
 
-    let (_, acquire) = one_of_each().swap_remove(2);
+    let mut all = one_of_each().into_iter().map(|(_, message)| message);
+    let acquire = all.find(|message| matches!(message.body, Body::Acquire(_))).unwrap();
     let mut octets = unsigned(&datagram(&acquire));
     *octets.last_mut().unwrap() = 77;
     match codec().decode(&signed(octets, 1), 255).unwrap().body {
