@@ -138,7 +138,6 @@ pub enum Failback {
 
 /// How the leader chooses among equals (G-55).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub enum Choice {
     /// Fewest addresses in proportion to capacity, then lowest utilisation, then a stable hash.
     Balanced,
