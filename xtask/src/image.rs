@@ -12,7 +12,7 @@ mod loader;
 mod manifest;
 mod modules;
 mod packages;
-mod programs;
+pub(crate) mod programs;
 mod progress;
 mod root;
 mod smoke;

@@ -23,12 +23,13 @@ mod thousand;
 use crate::lab::{self, Signing, remove_stale};
 use crate::prerequisites::{self, Tool};
 use crate::report;
-use crate::{cargo, interrupt};
+use crate::{cargo, image, interrupt};
 use anyhow::{Context, Result, bail, ensure};
 use figures::{Figures, Outcome};
 use lanes::{Job, Turns};
 use progress::{Display, Progress};
 use scenarios::{SCENARIOS, Scenario};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -189,13 +190,24 @@ fn choose(only: &[String]) -> Result<Vec<&'static Scenario>> {
     Ok(SCENARIOS.iter().filter(wanted).collect())
 }
 
-/// What is measured: built as it is released, unless it is somewhere already.
+/// What is measured, by its two names in `names`: the program as boxes carry it, unless it is somewhere already.
+fn programs(already: Option<&Path>, names: &Path) -> Result<[PathBuf; 2]> {
+    let both = ["raisd", "raisctl"];
+    if let Some(directory) = already {
+        return Ok(both.map(|name| directory.join(name)));
+    }
+    println!("building raisd as boxes carry it: a minute or two");
+    let rais = image::programs::build()?.rais;
+    let links = both.map(|name| names.join(name));
+    for link in &links {
+        symlink(&rais, link).with_context(|| format!("can not make {}", link.display()))?;
+    }
+    Ok(links)
+}
+
+/// What is measured, and by what.
 fn kit(args: &Failover, keys: &Path) -> Result<Kit> {
-    let built = match &args.programs {
-        Some(directory) => ["raisd", "raisctl"].map(|program| directory.join(program)).to_vec(),
-        None => cargo::build(&["--release", "--package", "rais"], &["raisd", "raisctl"])?,
-    };
-    let [raisd, raisctl] = <[_; 2]>::try_from(built).ok().context("two programs")?;
+    let [raisd, raisctl] = programs(args.programs.as_deref(), keys)?;
     let keepalived = prerequisites::find(Tool::KEEPALIVED.program).context("no keepalived")?;
     let signing = Signing::create(keys)?;
     Ok(Kit { raisd, raisctl, keepalived, signing, rounds: args.rounds, turns: Arc::default() })

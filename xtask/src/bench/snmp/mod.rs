@@ -126,12 +126,8 @@ pub fn run(args: &Snmp) -> Result<()> {
     remove_stale()?;
     lab::go_first();
     let snmpd = prerequisites::find(Tool::SNMPD.program).context("no snmpd")?;
-    let built = match &args.programs {
-        Some(directory) => ["raisd", "raisctl"].map(|program| directory.join(program)).to_vec(),
-        None => cargo::build(&["--release", "--package", "rais"], &["raisd", "raisctl"])?,
-    };
-    let [raisd, raisctl] = <[_; 2]>::try_from(built).ok().context("two programs")?;
     let keys = lab::directory()?;
+    let [raisd, raisctl] = super::programs(args.programs.as_deref(), keys.path())?;
     let surroundings = Surroundings::now(&snmpd)?;
     println!("\n{}\n", surroundings.in_lines());
     let start = Instant::now();
