@@ -1,11 +1,11 @@
 //! Other people's Python packages that tests hold our work against, in an environment of their own below `target/`.
 //!
 //! It is made once for a list of exact versions and kept until the list changes. What pip is configured to ask is asked;
-//! where that does not answer, the caller is told so, because a machine without that network can still run everything else.
+//! where that does not bring them, the caller is told so, because a machine without them can still run everything else.
 
 use crate::cargo;
 use crate::prerequisites::{self, Tool};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -26,16 +26,13 @@ pysnmp==7.1.30
 const BUILD_PACKAGES: &str = "setuptools==65.5.0\nwheel==0.38.4\n";
 /// The headers are those of Debian's own interpreter, whichever one comes first on the search path.
 const INTERPRETER: &str = "/usr/bin/python3";
-/// What pip says when it is the network that fails.
-const UNREACHABLE: [&str; 4] =
-    ["No matching distribution found", "NewConnectionError", "Temporary failure in name resolution", "Read timed out"];
 
 /// The environment, or why there is none.
 pub enum Environment {
     /// Its interpreter.
     Ready(PathBuf),
-    /// The packages can not be had; what pip said last.
-    Unreachable(String),
+    /// The packages can not be had or built here; what pip said last.
+    Unavailable(String),
 }
 
 /// The environment, made now if it is not there yet. [`TOOLS`] are.
@@ -61,11 +58,8 @@ pub fn ensure() -> Result<Environment> {
     // It holds for what pip takes to build a package, too.
     install.env("PIP_CONSTRAINT", &build);
     if let Err(complaint) = said(&mut install)? {
-        let last = complaint.lines().last().unwrap_or_default().to_owned();
-        return match UNREACHABLE.iter().any(|sign| complaint.contains(sign)) {
-            true => Ok(Environment::Unreachable(last)),
-            false => bail!("pip:\n{complaint}"),
-        };
+        eprintln!("{complaint}");
+        return Ok(Environment::Unavailable(complaint.lines().last().unwrap_or_default().to_owned()));
     }
     fs::rename(wanted, list)?;
     Ok(Environment::Ready(interpreter))
