@@ -8,7 +8,7 @@ use super::table::{cell, ratio, target, verdict, what};
 const HOW: &str = "\
 Three boxes as network namespaces, two bridges (the clients' segment, and a control network), one client. The first box
 is the preferred one of every service address, and leads. keepalived is Debian's, VRRP version 3, with `-G` and no console
-logging, all else as it comes; ours is built `--release`, all else as it comes: dead after three beats, lease 3 s.
+logging, all else as it comes; ours is built as boxes carry it, all else as it comes: dead after three beats, lease 3 s.
 
 - The client sends an ICMP echo each millisecond and goes by its own kernel's neighbour cache; the MAC address of a reply
   names the box that gave it. A silence is the longest time between two replies that touches the time from the event to

@@ -77,7 +77,7 @@ const ROUTES: &[u32] = &[1, 3, 6, 1, 2, 1, 4, 24, 7, 1, 7];
 
 const HOW: &str = "\
 All agents are in network namespaces of one machine, and are asked over loopback by one client. snmpd is Debian's with its
-defaults; raisd is built `--release`, all else as it comes.
+defaults; raisd is built as boxes carry it, all else as it comes.
 
 - A figure of processor time is of a slice: 256 GETs, or one walk with 25 repetitions. Slices alternate, theirs and ours;
   the ratio is the median of the ratios of all pairs. It is user and system time of all threads of the process; what raisd
