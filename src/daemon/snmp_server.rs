@@ -205,7 +205,7 @@ impl SnmpServer {
             sources: wanted.sources.clone(),
             requests_per_second: wanted.requests_per_second,
             communities: communities.collect(),
-            version_1: wanted.allow_v1,
+            allow_v1: wanted.allow_v1,
             v3: self.v3(wanted),
             authentication_traps: wanted.authentication_traps,
             ..AgentParams::default()

@@ -37,7 +37,7 @@ pub struct AgentParams {
     /// Who may ask in version 2c. None: nobody is answered.
     pub communities: Vec<Community>,
     /// They may ask in version 1, too.
-    pub version_1: bool,
+    pub allow_v1: bool,
     /// What version 3 is spoken with; `None`: it is not.
     pub v3: Option<V3Params>,
     /// Whether authenticationFailure is notified, by whoever reads [`Counters::authentication_failures`].
@@ -52,7 +52,7 @@ impl Default for AgentParams {
             sources: Vec::new(),
             requests_per_second: DEFAULT_REQUESTS_PER_SECOND,
             communities: Vec::new(),
-            version_1: false,
+            allow_v1: false,
             v3: None,
             authentication_traps: false,
             max_message_octets: MAX_MESSAGE_OCTETS,
@@ -75,7 +75,7 @@ pub struct Agent {
     sources: Vec<Prefix>,
     limit: Limit,
     communities: Communities,
-    version_1: bool,
+    allow_v1: bool,
     v3: Option<V3>,
     worker: Worker,
 }
@@ -147,9 +147,9 @@ impl Agent {
             prepared: None,
             bindings: Vec::with_capacity(MAX_MESSAGE_OCTETS),
         };
-        let AgentParams { sources, requests_per_second, communities, version_1, v3, .. } = params;
+        let AgentParams { sources, requests_per_second, communities, allow_v1, v3, .. } = params;
         let (communities, v3) = (Communities::new(communities), v3.map(V3::new));
-        Self { sources, limit: Limit::new(requests_per_second), communities, version_1, v3, worker }
+        Self { sources, limit: Limit::new(requests_per_second), communities, allow_v1, v3, worker }
     }
 
     /// Takes new parameters; the counters go on.
@@ -160,7 +160,7 @@ impl Agent {
         self.sources = params.sources;
         self.limit = Limit::new(params.requests_per_second);
         self.communities = Communities::new(params.communities);
-        self.version_1 = params.version_1;
+        self.allow_v1 = params.allow_v1;
         self.v3 = params.v3.map(V3::new);
     }
 
@@ -238,7 +238,7 @@ impl Agent {
             return Err(Dropped::TooOften);
         }
         match (ber::version(datagram)?, &mut self.v3) {
-            (version @ (VERSION_1 | VERSION_2C), v3) if version == VERSION_2C || self.version_1 => {
+            (version @ (VERSION_1 | VERSION_2C), v3) if version == VERSION_2C || self.allow_v1 => {
                 let picture = Picture { snapshot, local: v3.as_ref().map(|v3| &v3.local), now };
                 let scan = if version == VERSION_2C { ber::scan(datagram)? } else { v1::scan(datagram)? };
                 respond_to_community(&mut self.worker, &self.communities, datagram, &scan, source, picture, reply)

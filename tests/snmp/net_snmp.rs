@@ -17,7 +17,7 @@ pub fn serve() -> SocketAddr {
     let address = socket.local_addr().unwrap();
     let snapshot = Arc::new(sample::snapshot());
     let mut agent =
-        Agent::new(AgentParams { communities: vec![community()], version_1: true, ..AgentParams::default() });
+        Agent::new(AgentParams { communities: vec![community()], allow_v1: true, ..AgentParams::default() });
     agent.show_events(Arc::new(sample::Happened));
     agent.look_at(&Arc::new(sample::machine()));
     std::thread::spawn(move || {

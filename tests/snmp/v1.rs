@@ -15,7 +15,7 @@ const IF_IN_BROADCAST: &str = "1.3.6.1.2.1.31.1.1.1.3.1";
 const ADMIN_STATUS: &str = "1.3.6.1.4.1.32473.1.1.3.1.21.4.104.116.116.112.1.4.10.9.0.1";
 
 fn bench() -> Bench {
-    let params = AgentParams { communities: vec![community()], version_1: true, ..AgentParams::default() };
+    let params = AgentParams { communities: vec![community()], allow_v1: true, ..AgentParams::default() };
     Bench::with(sample::snapshot(), params)
 }
 
@@ -23,7 +23,7 @@ fn bench() -> Bench {
 fn writing() -> Bench {
     let all = || View::of([Oid::new(&[1, 3, 6, 1])]);
     let communities = vec![Community::with_views(b"public", Vec::new(), all(), all()).unwrap()];
-    Bench::with(sample::snapshot(), AgentParams { communities, version_1: true, ..AgentParams::default() })
+    Bench::with(sample::snapshot(), AgentParams { communities, allow_v1: true, ..AgentParams::default() })
 }
 
 fn request(pdu: u8, variables: &[(&str, Vec<u8>)]) -> Vec<u8> {
