@@ -1,8 +1,8 @@
 //! A, figures 6A and 6B and their pseudo code: the control thread. Box 1 leads; what it decides is seen in what it sends.
 
 use crate::bench::{
-    BEAT, Bench, DEAD_AFTER, acquires, address, id, ordered_to_acquire, ordered_to_release, params, releases, sent,
-    traps,
+    BEAT, Bench, DEAD_AFTER, acquires, address, group, id, ordered_to_acquire, ordered_to_release, params, releases,
+    sent, traps,
 };
 use rais_core::address::{IdAddress, ServiceAddress};
 use rais_core::info_message::{Body, Claim, Row};
@@ -61,6 +61,45 @@ fn figure_6a_step_604_a_host_that_does_not_lead_orders_nothing() {
     assert_eq!(bench.row(1).unwrap().state, AddressState::Duplicate);
     assert_eq!((ordered_to_acquire(&actions), ordered_to_release(&actions)), (vec![], vec![]));
     assert_eq!(acquires(&actions), []);
+}
+
+/// Step 604, beyond its letter: a host that stops being the leader forgets what it had begun, and does not go on with it
+/// when it leads again: the table is another one then (G-41).
+#[test]
+fn figure_6a_step_604_a_host_that_leads_no_more_forgets_its_pending_orders() {
+    let mut params = params(2, &[2]);
+    params.groups.values_mut().next().unwrap().pool_addresses = vec![address(9)];
+    let mut bench = Bench::with(2, params);
+    bench.input(Input::Command(Command::Quiesce { group: None }));
+    for (number, serves) in [(3, &[3, 9][..]), (4, &[4]), (5, &[5])] {
+        bench.join(number, &[number], serves);
+    }
+    bench.settle();
+    dies(&mut bench, 5);
+    let to_box_4 = Command::Acquire { group: group(), address: address(9), host: Some(id(4)) };
+    bench.input(Input::Command(to_box_4));
+    for _ in 0..2 {
+        // Nobody does as told: the orders are pending, and are repeated.
+        bench.taken();
+        bench.pass(BEAT);
+        let begun = bench.taken();
+        assert_eq!(ordered_to_release(&begun), [(id(3), address(9))]);
+        assert!(ordered_to_acquire(&begun).iter().any(|(_, what)| *what == address(5)));
+    }
+    bench.join(1, &[], &[]);
+    bench.say(1);
+    assert_eq!(bench.view().leader, Some(id(1)));
+    bench.taken();
+    bench.pass(DEAD_AFTER * 4);
+    let deposed = bench.taken();
+    assert_eq!((ordered_to_acquire(&deposed), ordered_to_release(&deposed)), (vec![], vec![]), "it leads no more");
+    dies(&mut bench, 1);
+    assert_eq!(bench.view().leader, Some(id(2)));
+    bench.pass(BEAT);
+    let leads_again = bench.taken();
+    assert_eq!(ordered_to_release(&leads_again), [], "the operator's move was forgotten");
+    let given = ordered_to_acquire(&leads_again);
+    assert!(given.iter().any(|(_, what)| *what == address(5)), "it goes by what it sees now: {given:?}");
 }
 
 /// Step 606: a host that sent no message within the time-out is dropped, and its addresses are unserved.

@@ -9,8 +9,10 @@ use crate::world::World;
 /// The circumstances.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// Boxes in the group.
+    /// Boxes in the group; the first leads.
     pub boxes: usize,
+    /// The one that loses its power.
+    pub dies: usize,
     /// Control networks.
     pub networks: usize,
     /// The heartbeat; the dead interval is three of them.
@@ -63,7 +65,7 @@ pub fn measure(setting: Setting, seed: u64) -> Measured {
         })
     });
     let stalls = stalls.filter(|_| setting.stall > 0);
-    let power_cut = Episode { from: cut, until: None, fault: Fault::PowerCut(setting.boxes - 1) };
+    let power_cut = Episode { from: cut, until: None, fault: Fault::PowerCut(setting.dies) };
     scenario.episodes = [lossy].into_iter().filter(|_| setting.loss > 0).chain(stalls).chain([power_cut]).collect();
     let end = cut + 10 * setting.beat + 100 * MS;
     let mut world = World::new(scenario, None, false);
@@ -72,7 +74,7 @@ pub fn measure(setting: Setting, seed: u64) -> Measured {
     world.deaths.clear();
     world.run_until(cut - 1);
     let (false_deaths, moves) = (world.deaths.len() as u64, world.traffic.moves);
-    let address = crate::world::address_of(setting.boxes - 1);
+    let address = crate::world::address_of(setting.dies);
     let mut outage = None;
     while outage.is_none() && world.now < end {
         let next = world.now + 50;

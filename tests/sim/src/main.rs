@@ -202,7 +202,7 @@ fn detection(seeds: u64) {
     for (boxes, networks) in [(2, 1), (3, 1), (3, 2)] {
         for beat in [10 * MS, 100 * MS] {
             for (loss, stall) in [(0, 0), (50, 0), (100, 0), (200, 0), (300, 0), (0, beat / 2), (100, beat / 2)] {
-                let setting = Setting { boxes, networks, beat, loss, stall, time: 20 * SECOND };
+                let setting = Setting { boxes, dies: boxes - 1, networks, beat, loss, stall, time: 20 * SECOND };
                 let all: Vec<_> = (0..seeds).map(|seed| measure(setting, seed)).collect();
                 let deaths: u64 = all.iter().map(|one| one.false_deaths).sum();
                 let moves: u64 = all.iter().map(|one| one.moves).sum();
