@@ -115,7 +115,11 @@ fn a_killed_daemon_s_goodbye_is_said_within_ten_milliseconds_however_busy_the_bo
     let idle = AtomicBool::new(false);
     let waits = std::thread::scope(|scope| {
         for _ in 0..2 * std::thread::available_parallelism().map_or(2, usize::from) {
-            scope.spawn(|| while !idle.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !idle.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         let mut waits = Vec::new();
         while waits.len() < 7 && waits.iter().all(|wait| *wait >= WITHIN) {
