@@ -58,6 +58,9 @@ pub struct AboutReceiver {
     /// The version 3 user that says so; `None`: version 2c, whose community is a secret.
     #[serde(default)]
     pub user: Option<AboutUser>,
+    /// The name of its community, if the agent answers to that too.
+    #[serde(default)]
+    pub community: Option<String>,
     /// It answers each notification.
     pub inform: bool,
     /// How long an answer may take.

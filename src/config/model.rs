@@ -279,6 +279,8 @@ pub struct Snmp {
 pub struct CommunityAccess {
     /// The community.
     pub community: Community,
+    /// What it is called in the tables of who may see what.
+    pub name: String,
     /// Who may use it; empty: everybody.
     pub sources: Vec<Prefix>,
     /// What it may read.
@@ -306,6 +308,8 @@ pub struct Receiver {
     pub address: SocketAddr,
     /// Who says so, and how it is proved.
     pub security: ReceiverSecurity,
+    /// What may be said to it: the notify view of who says so.
+    pub view: View,
     /// It answers each notification, and is told again until it does.
     pub inform: bool,
     /// How long an answer may take: 100 ms to 1 min.

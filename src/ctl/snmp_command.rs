@@ -27,6 +27,9 @@ use zeroize::Zeroizing;
 const MAX_TOML: u64 = 1 << 22;
 const MAX_PHRASES: u64 = 4096;
 
+/// As a configuration has it that says nothing of a user's group.
+const DEFAULT_GROUP: &str = "read-only";
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
@@ -84,9 +87,10 @@ struct AddArgs {
     directory: PathBuf,
     /// The user's name, as management stations give it
     name: String,
-    /// What it may do: "read-only", "operators", or the group of an [[snmp.access]]
-    #[arg(long, default_value = "read-only")]
-    group: String,
+    /// What it may do: "read-only", "operators", or the group of an [[snmp.access]]; the same for all its engines
+    /// [default: read-only; with --engine-id: the group it is in]
+    #[arg(long)]
+    group: Option<String>,
     /// How it authenticates
     #[arg(long, value_enum, ignore_case = true, default_value = "SHA-256")]
     authentication: Digest,
@@ -316,7 +320,7 @@ fn add(args: &AddArgs, phrases: &mut dyn Phrases, out: &mut dyn Write) -> Result
     }
     let file = document.put(&UserEntry {
         name: args.name.clone(),
-        group: args.engine_id.is_none().then(|| args.group.clone()),
+        group: args.group.clone().or_else(|| args.engine_id.is_none().then(|| DEFAULT_GROUP.to_owned())),
         authentication: Some(authentication.name().to_owned()),
         privacy: privacy.map(|privacy| privacy.name().to_owned()),
         file: None,
@@ -330,7 +334,8 @@ fn add(args: &AddArgs, phrases: &mut dyn Phrases, out: &mut dyn Write) -> Result
     write(&args.directory, &document)?;
 
     let protection = privacy.map_or_else(|| "no privacy".to_owned(), |privacy| privacy.name().to_owned());
-    let of = if args.engine_id.is_some() { format!("for engine {engine}") } else { format!("of group {}", args.group) };
+    let group = args.group.as_deref().unwrap_or(DEFAULT_GROUP);
+    let of = if args.engine_id.is_some() { format!("for engine {engine}") } else { format!("of group {group}") };
     writeln!(out, "User {} {of}: {}, {protection}; its keys are in {file}.", args.name, authentication.name())?;
     if drawn {
         writeln!(out, "New engine id, written to [snmp]: {engine}")?;
@@ -356,11 +361,11 @@ fn list(args: &ListArgs, out: &mut dyn Write) -> Result<(), SnmpCommandError> {
     }
     let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let head = ["USER", "GROUP", "AUTHENTICATION", "PRIVACY", "ENGINE"].map(str::to_owned);
-    let rows = document.users().into_iter().map(|user| {
-        let group = user
-            .engine_id
-            .as_ref()
-            .map_or_else(|| user.group.clone().unwrap_or("read-only".to_owned()), |_| "-".to_owned());
+    let users = document.users();
+    let rows = users.iter().map(|user| {
+        // A user is in one group, which any of its entries may name.
+        let group = users.iter().filter(|other| other.name == user.name).find_map(|other| other.group.clone());
+        let group = group.unwrap_or_else(|| DEFAULT_GROUP.to_owned());
         let engine = user.engine_id.clone().unwrap_or_else(|| "this box".to_owned());
         [user.name.clone(), group, dash(&user.authentication), dash(&user.privacy), engine]
     });

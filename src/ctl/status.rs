@@ -226,7 +226,7 @@ impl Page {
         self.text.push('\n');
         let mut table = Table::new(&["RECEIVER", "TOLD BY", "SENT>", "ANSWERED>", "LOST>", "WAITING>"]);
         for (place, receiver) in receivers.iter().enumerate() {
-            let ReceiverFigures { counters, pending } = figures.get(place).copied().unwrap_or_default();
+            let ReceiverFigures { counters, pending, .. } = figures.get(place).copied().unwrap_or_default();
             let lost = counters.refused + counters.given_up + counters.dropped;
             let answered = if receiver.inform { counters.acknowledged.to_string() } else { String::from("-") };
             let cells = vec![
@@ -237,11 +237,9 @@ impl Page {
                 Cell::new(if lost > 0 { Tone::Warn } else { Tone::Plain }, lost.to_string()).right(),
                 Cell::plain(pending.to_string()).right(),
             ];
-            let repeated = match counters.repeated {
-                0 => String::new(),
-                repeated => format!("{repeated} repetitions"),
-            };
-            table.row(cells, Cell::faint(repeated));
+            let besides = [(counters.repeated, "repetitions"), (counters.withheld, "not in its view")];
+            let besides = besides.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+            table.row(cells, Cell::faint(besides.collect::<Vec<_>>().join(", ")));
         }
         self.table(&table);
     }

@@ -11,7 +11,7 @@ use rais_core::info_message::Claim;
 use rais_core::notification::Reason;
 use rais_core::params::Choice;
 use rais_core::quantity::{Generation, Incarnation};
-use rais_core::time::Duration;
+use rais_core::time::{Duration, Instant};
 use rais_core::view::{BackoffView, LoadView, TestView, View};
 use std::sync::Arc;
 
@@ -207,16 +207,18 @@ fn troubled() -> (Snapshot, Runtime) {
     let receiver = |address: &str, user: Option<(&str, Level)>| AboutReceiver {
         address: address.parse().unwrap(),
         user: user.map(|(name, level)| AboutUser { name: name.to_owned(), level }),
+        community: None,
         inform: user.is_some(),
         timeout: Duration::from_secs(2),
         retries: 5,
     };
     Arc::make_mut(&mut snapshot.about).receivers =
         vec![receiver("10.9.0.254:162", None), receiver("[fd00:9::254]:162", Some(("noc", Level::AuthPriv)))];
-    let sent = DeliveryCounters { sent: 40, ..DeliveryCounters::default() };
+    let sent = DeliveryCounters { sent: 40, withheld: 2, ..DeliveryCounters::default() };
     let informed = DeliveryCounters { acknowledged: 21, repeated: 17, given_up: 3, ..sent };
+    let receivers = [(sent, 0), (informed, 16)];
     let receivers =
-        vec![ReceiverFigures { counters: sent, pending: 0 }, ReceiverFigures { counters: informed, pending: 16 }];
+        receivers.map(|(counters, pending)| ReceiverFigures { counters, pending, since: Instant::ZERO }).to_vec();
     (snapshot, Runtime { log_lines_dropped: 3, receivers, ..Runtime::default() })
 }
 

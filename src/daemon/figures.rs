@@ -3,8 +3,9 @@
 use crate::ctl::protocol::Runtime;
 use crate::snmp::delivery::DeliveryCounters;
 use crate::snmp::{DeliverySource, ReceiverFigures};
+use rais_core::time::Instant;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How the daemon fares. Every figure stands for itself, so no order between them is needed.
 #[derive(Debug, Default)]
@@ -36,23 +37,49 @@ pub(super) struct Figures {
 }
 
 /// What became of what one receiver was to be told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counted {
+    /// What became of it before the receiver was changed.
+    before: DeliveryCounters,
     /// What its task does not know of: there was no room on the way to it, or the kernel would not send.
     pub(super) lost: AtomicU64,
-    told: Mutex<(DeliveryCounters, usize)>,
+    told: Mutex<ReceiverFigures>,
 }
 
 impl Counted {
-    /// As it is now, with how many notifications are not done with.
-    pub(super) fn write(&self, counters: DeliveryCounters, pending: usize) {
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = (counters, pending);
+    /// Nothing yet.
+    pub(super) fn new(since: Instant) -> Self {
+        Self::after(ReceiverFigures { since, ..ReceiverFigures::default() })
     }
 
-    fn read(&self) -> ReceiverFigures {
-        let (mut counters, pending) = *self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        counters.dropped += self.lost.load(Ordering::Relaxed);
-        ReceiverFigures { counters, pending: u32::try_from(pending).unwrap_or(u32::MAX) }
+    /// Goes on counting where another one ended: what was pending then is not told any more.
+    pub(super) fn after(end: ReceiverFigures) -> Self {
+        let ReceiverFigures { counters, pending, since } = end;
+        let before = DeliveryCounters { dropped: counters.dropped + u64::from(pending), ..counters };
+        let told = ReceiverFigures { since, ..ReceiverFigures::default() };
+        Self { before, lost: AtomicU64::new(0), told: Mutex::new(told) }
+    }
+
+    /// As it is now, with how many notifications are not done with.
+    pub(super) fn write(&self, counters: DeliveryCounters, pending: usize) {
+        let mut told = self.told();
+        (told.counters, told.pending) = (counters, u32::try_from(pending).unwrap_or(u32::MAX));
+    }
+
+    /// From now on it is shown in a row that showed something else.
+    pub(super) fn moved(&self, now: Instant) {
+        self.told().since = now;
+    }
+
+    pub(super) fn read(&self) -> ReceiverFigures {
+        let mut figures = *self.told();
+        figures.counters = self.before + figures.counters;
+        figures.counters.dropped += self.lost.load(Ordering::Relaxed);
+        figures
+    }
+
+    fn told(&self) -> MutexGuard<'_, ReceiverFigures> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,7 +98,7 @@ impl DeliverySource for Figures {
 }
 
 impl Figures {
-    fn receivers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Counted>>> {
+    fn receivers(&self) -> MutexGuard<'_, Vec<Arc<Counted>>> {
         self.receivers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,6 +1,6 @@
 //! The receivers of notifications: a task and a socket for each, so that a dead one delays no other.
 //!
-//! What is sent, repeated and given up is [`crate::snmp::delivery`]'s to decide. A receiver of version 3 is told nothing
+//! What may be sent, and what is repeated and given up, is [`crate::snmp::delivery`]'s to decide. A receiver of version 3 is told nothing
 //! while this box is another engine than the user's keys are for, as a copied box is: what was not told is counted, and in
 //! the event table. The sockets are bound to the box's own
 //! address on the way to the receiver, never to a service address: that may be another box's a second later.
@@ -16,7 +16,7 @@ use crate::snmp::notify::Kind;
 use crate::snmp::v3::{EngineId, Salts};
 use rais_core::notification::Notification;
 use rais_core::time::Instant;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -78,19 +78,29 @@ impl Receivers {
         Self { figures, tasks: Vec::new() }
     }
 
-    /// Exactly those of the configuration. One that stays as it is keeps what waits for it.
+    /// Exactly those of the configuration. One that stays as it is keeps what waits for it, and one that is changed keeps
+    /// its counters (RFC 2578 §7.1.6): with the same address it is the same receiver.
     pub(super) fn reconfigure(&mut self, running: &Running) {
         let wanted = &running.configuration.snmp.receivers;
         let mut before = std::mem::take(&mut self.tasks);
-        for receiver in wanted {
+        let places: Vec<SocketAddr> = before.iter().map(|task| task.receiver.address).collect();
+        for (place, receiver) in wanted.iter().enumerate() {
             let source = running.source_for(receiver.address.ip());
             // A community has nothing to do with the engine.
             let engine = running.engine.filter(|_| matches!(receiver.security, ReceiverSecurity::User { .. }));
             let same = |task: &Task| task.receiver == *receiver && task.source == source && task.engine == engine;
-            self.tasks.push(match before.iter().position(same) {
-                Some(kept) => before.swap_remove(kept),
-                None => Task::start(receiver.clone(), source, engine, Arc::clone(&self.figures)),
-            });
+            let known = before.iter().position(|task| task.receiver.address == receiver.address);
+            let start =
+                |counted| Task::start(receiver.clone(), source, engine, Arc::new(counted), Arc::clone(&self.figures));
+            let task = match known.map(|at| before.swap_remove(at)) {
+                Some(kept) if same(&kept) => kept,
+                Some(changed) => start(changed.end(&self.figures)),
+                None => start(Counted::new(clock::now())),
+            };
+            if places.get(place) != Some(&receiver.address) {
+                task.counted.moved(clock::now());
+            }
+            self.tasks.push(task);
         }
         let counted = self.tasks.iter().map(|task| Arc::clone(&task.counted)).collect();
         *self.figures.receivers.lock().unwrap_or_else(PoisonError::into_inner) = counted;
@@ -116,21 +126,27 @@ impl Receivers {
     }
 }
 
-/// Who is told of an alarm is told of its end too.
+/// RFC 3413 §3.3 (1). Who is told of an alarm is told of its end too.
 fn wants(receiver: &Receiver, notification: &Notification) -> bool {
     let matters = notification.ends().max(Some(notification.severity())) >= Some(receiver.severity);
     matters && (receiver.only.is_empty() || receiver.only.contains(&notification.name()))
 }
 
 impl Task {
-    fn start(receiver: Receiver, source: Option<IpAddr>, engine: Option<Engine>, figures: Arc<Figures>) -> Self {
+    fn start(
+        receiver: Receiver,
+        source: Option<IpAddr>,
+        engine: Option<Engine>,
+        counted: Arc<Counted>,
+        figures: Arc<Figures>,
+    ) -> Self {
         let (inbox, notices) = channel(INBOX);
-        let counted = Arc::<Counted>::default();
         let task = match security(&receiver, engine) {
             Ok(security) => {
                 let params = DeliveryParams {
                     kind: if receiver.inform { Kind::Inform } else { Kind::Trap },
                     security,
+                    view: receiver.view.clone(),
                     timeout: receiver.timeout,
                     retries: receiver.retries,
                     throttle: receiver.throttle,
@@ -150,6 +166,15 @@ impl Task {
         };
         Self { receiver, source, engine, counted, inbox, task }
     }
+
+    /// Ends it, for another one that goes on counting. What waits is not told, and counted.
+    fn end(self, figures: &Figures) -> Counted {
+        self.task.abort();
+        let mut end = self.counted.read();
+        end.pending += u32::try_from(INBOX - self.inbox.capacity()).unwrap_or(u32::MAX);
+        figures.traps_dropped.fetch_add(u64::from(end.pending), Ordering::Relaxed);
+        Counted::after(end)
+    }
 }
 
 fn security(receiver: &Receiver, engine: Option<Engine>) -> Result<Security, Mute> {
@@ -168,7 +193,7 @@ fn security(receiver: &Receiver, engine: Option<Engine>) -> Result<Security, Mut
 
 /// A receiver's task.
 struct Work {
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     source: Option<IpAddr>,
     inform: bool,
     delivery: Delivery,

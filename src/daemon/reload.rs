@@ -10,7 +10,7 @@ use super::running::{Running, wanted_network};
 use super::snmp_server::SnmpServer;
 use super::source::Source;
 use crate::config::Configuration;
-use crate::config::model::{ReceiverSecurity, Script};
+use crate::config::model::{ReceiverSecurity, Script, Snmp};
 use crate::os::executables::Executables;
 use crate::os::netlink::Netlink;
 use crate::os::{clock, datagram::DatagramSocket, network};
@@ -201,6 +201,7 @@ impl Applier {
         let receivers = configuration.snmp.receivers.iter().map(|receiver| AboutReceiver {
             address: receiver.address,
             user: about_user(&receiver.security),
+            community: community_name(&configuration.snmp, &receiver.security),
             inform: receiver.inform,
             timeout: receiver.timeout,
             retries: receiver.retries,
@@ -306,6 +307,13 @@ impl Applier {
             }
         }
     }
+}
+
+/// What a receiver's community is called, if the agent answers to it too.
+fn community_name(snmp: &Snmp, security: &ReceiverSecurity) -> Option<String> {
+    let ReceiverSecurity::Community(community) = security else { return None };
+    let known = snmp.communities.iter().find(|known| known.community == *community);
+    known.map(|known| known.name.clone())
 }
 
 /// Who says so to a receiver, without what proves it.

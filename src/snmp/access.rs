@@ -217,14 +217,25 @@ impl AccessControl {
     pub fn new(contexts: Vec<String>, members: Vec<Member>, accesses: Vec<Access>, views: Vec<(String, View)>) -> Self {
         let mut all = Self { contexts, members, accesses, views };
         all.contexts.push(String::new());
-        // As an index orders them: by length, then by octets.
-        let text = |text: &str| (text.len(), text.to_owned());
-        all.contexts.sort_by_key(|context| text(context));
-        all.contexts.dedup();
-        all.members.sort_by_key(|member| (member.model, text(&member.name)));
-        all.accesses.sort_by_key(|row| (text(&row.group), text(&row.context), row.model, row.level));
-        all.views.sort_by_key(|(name, _)| text(name));
+        all.sort();
         all
+    }
+
+    /// One more requester, and what its group may do.
+    pub fn admit(&mut self, member: Member, access: Access) {
+        self.members.push(member);
+        self.accesses.push(access);
+        self.sort();
+    }
+
+    /// As an index orders them: by length, then by octets.
+    fn sort(&mut self) {
+        let text = |text: &str| (text.len(), text.to_owned());
+        self.contexts.sort_by_key(|context| text(context));
+        self.contexts.dedup();
+        self.members.sort_by_key(|member| (member.model, text(&member.name)));
+        self.accesses.sort_by_key(|row| (text(&row.group), text(&row.context), row.model, row.level));
+        self.views.sort_by_key(|(name, _)| text(name));
     }
 
     /// A view by its name.

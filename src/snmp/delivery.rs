@@ -1,18 +1,20 @@
-//! One receiver of notifications: what is sent to it and when, and what it answered (RFC 3413 §3.2, RFC 3416 §4.2.7).
+//! One receiver of notifications: what is sent to it and when, and what it answered (RFC 3413 §3.3, RFC 3416 §4.2.7).
 //!
 //! Pure: it does not know sockets or clocks, and not what a notification says. Traps leave at once. An inform is repeated
 //! with the same request-id until it is answered or given up; some are under way at a time, the others wait in order. What
 //! happens again to the same row within a moment is held back, and of what was held the last is sent when the moment is
 //! over, so that what a receiver heard last is true. Everything is bounded: a receiver that is dead costs memory once.
 
+use super::access::View;
 use super::ber::{scan, tag};
 use super::message::pdu;
-use super::notify::{Kind, v2c};
+use super::notify::{Kind, may_be_told, v2c};
 use super::v3::{EngineClock, EngineId, Envelope, Level, Peer, Salts, User, seal};
 use rais_core::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::ops::Add;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -40,6 +42,8 @@ pub struct DeliveryParams {
     pub kind: Kind,
     /// Who says so.
     pub security: Security,
+    /// What they may be told of.
+    pub view: View,
     /// How long an inform's answer may take before it is sent again.
     pub timeout: Duration,
     /// How often it is sent again.
@@ -86,8 +90,28 @@ pub struct DeliveryCounters {
     pub dropped: u64,
     /// Notifications that a newer one made pointless while they were held back.
     pub superseded: u64,
+    /// Notifications that are not in the receiver's view, wholly or in part.
+    pub withheld: u64,
     /// Datagrams that were no answer to anything.
     pub strays: u64,
+}
+
+impl Add for DeliveryCounters {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            sent: self.sent + more.sent,
+            repeated: self.repeated + more.repeated,
+            acknowledged: self.acknowledged + more.acknowledged,
+            refused: self.refused + more.refused,
+            given_up: self.given_up + more.given_up,
+            dropped: self.dropped + more.dropped,
+            superseded: self.superseded + more.superseded,
+            withheld: self.withheld + more.withheld,
+            strays: self.strays + more.strays,
+        }
+    }
 }
 
 /// Why a datagram from a receiver is no answer. It is counted, and what waits for an answer waits on.
@@ -160,8 +184,12 @@ impl Delivery {
         self.held.values().flatten().count() + self.waiting.len() + self.under_way.len()
     }
 
-    /// Something is to be told. Ask [`poll`](Self::poll) next.
+    /// Something is to be told, if it is in the receiver's view. Ask [`poll`](Self::poll) next.
     pub fn offer(&mut self, notice: Arc<Notice>, now: Instant) {
+        if !may_be_told(&self.params.view, &notice.bindings) {
+            self.counters.withheld += 1;
+            return;
+        }
         if let Some(held) = self.held.get_mut(&notice.about) {
             self.counters.superseded += u64::from(held.is_some());
             *held = Some(notice);

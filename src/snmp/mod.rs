@@ -17,7 +17,7 @@
 //!     ├ set    what may be written, and what carries it out
 //!     └ snmpv2_mib, if_mib, …, rais_mib/…   a file per module or table
 //! notify       events as notifications                                                (RFC 3416 §4.2.6)
-//! └ delivery   to one receiver: traps, informs, repetitions, answers                 (RFC 3413 §3.2)
+//! └ delivery   to one receiver: traps, informs, repetitions, answers                 (RFC 3413 §3.3)
 //! ```
 
 mod access;
@@ -60,3 +60,4 @@ pub use limit::DEFAULT_REQUESTS_PER_SECOND;
 pub use oid::{MAX_ARCS, Oid};
 pub use rais_mib::{DeliverySource, EventSource, ReceiverFigures};
 pub use set::{Change, Pending};
+pub use target_mib::receiver_name;

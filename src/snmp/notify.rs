@@ -4,7 +4,8 @@
 //! It does not know receivers, sockets or retries. What a notification carries is what `mib/RAIS-MIB.txt` says: addresses
 //! and names in text, and the event as one sentence. The standard ones carry the same after what their own MIB wants.
 
-use super::ber::tag;
+use super::access::View;
+use super::ber::{self, tag};
 use super::message::message;
 use super::oid::Oid;
 use super::rais_mib::{self, address_reason, host_state, partition_state};
@@ -51,6 +52,14 @@ enum Object {
     VersionBefore = 23,
 }
 
+impl Object {
+    fn name(self) -> Oid {
+        let mut name = Oid::new(rais_mib::NOTIFY);
+        name.extend([self as u32, 0]);
+        name
+    }
+}
+
 /// What a notification is sent as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -86,6 +95,33 @@ pub fn bindings(event: &Event, snapshot: &Snapshot) -> Vec<u8> {
     bindings.object(Object::Severity, &severity(event.notification.severity()));
     bindings.subject(&event.notification);
     bindings.octets
+}
+
+/// May who has this notify view be told? Every variable has to be in it (RFC 3413 §3.3 (2)), and so has the notification
+/// itself, which is the value of snmpTrapOID.0 (3).
+pub(crate) fn may_be_told(view: &View, list: &[u8]) -> bool {
+    ber::bindings(list).all(|(name, _, content)| {
+        let identity = || Oid::from_octets(content).is_some_and(|identity| view.contains(identity.arcs()));
+        view.contains(name.arcs()) && (name.arcs() != SNMP_TRAP_OID_0 || identity())
+    })
+}
+
+/// What keeps every notification from whoever has this notify view; `None`: there are some that they may be told.
+#[must_use]
+pub fn left_out(view: &View) -> Option<&'static str> {
+    let ours = [
+        ("raisNotifyNumber.0", Object::Number),
+        ("raisNotifyTime.0", Object::Time),
+        ("raisNotifyText.0", Object::Text),
+        ("raisNotifySeverity.0", Object::Severity),
+    ];
+    let others =
+        [("sysUpTime.0", SYS_UP_TIME_0), ("snmpTrapOID.0", SNMP_TRAP_OID_0), ("raisBoxName.0", rais_mib::BOX_NAME_0)];
+    let always = others.map(|(text, name)| (text, Oid::new(name))).into_iter();
+    let missing = always.chain(ours.map(|(text, object)| (text, object.name())));
+    let missing = missing.into_iter().find(|(_, name)| !view.contains(name.arcs())).map(|(text, _)| text);
+    let any = [rais_mib::NOTIFICATIONS, STANDARD].into_iter().any(|below| view.touches(below));
+    missing.or_else(|| (!any).then_some("raisNotifications"))
 }
 
 /// Variable bindings as a version 2c message. `request_id` should be another one for each notification, and the same for
@@ -151,9 +187,7 @@ impl Bindings<'_> {
     }
 
     fn object(&mut self, object: Object, value: &Value<'_>) {
-        let mut name = Oid::new(rais_mib::NOTIFY);
-        name.extend([object as u32, 0]);
-        self.put(&name, value);
+        self.put(&object.name(), value);
     }
 
     fn group(&mut self, group: &GroupName) {

@@ -1,7 +1,7 @@
 //! SNMP-TARGET-MIB and SNMP-NOTIFICATION-MIB (RFC 3413): the configured receivers of notifications, read-only.
 //!
-//! Receivers are named by their place in the configuration. In version 2c the security name is that name too, and never
-//! the community.
+//! Receivers are named by their place in the configuration. In version 2c the security name is that of the community, and
+//! never the community itself; one that only a receiver has goes by the receiver's name.
 
 use super::oid::Oid;
 use super::prepared::Served;
@@ -53,13 +53,15 @@ fn receivers<'a>(served: &Served<'a>) -> &'a [AboutReceiver] {
     &served.snapshot.about.receivers
 }
 
-/// A receiver's name: there are at most 16, so that names ascend as the places do.
-fn name(row: usize) -> String {
-    format!("receiver-{:02}", row + 1)
+/// The name of a receiver in that place of the configuration, from 0. There are at most 16, so that names ascend as the
+/// places do.
+#[must_use]
+pub fn receiver_name(place: usize) -> String {
+    format!("receiver-{:02}", place + 1)
 }
 
 fn arcs(row: usize) -> Vec<u32> {
-    name(row).bytes().map(u32::from).collect()
+    receiver_name(row).bytes().map(u32::from).collect()
 }
 
 /// TAddress of an address and a port.
@@ -80,7 +82,7 @@ fn address(receiver: &AboutReceiver, row: usize, column: u32) -> Value<'static> 
         4 => Value::Integer(i32::try_from(receiver.timeout.as_millis() / 10).unwrap_or(i32::MAX)),
         5 => Value::Integer(i32::try_from(receiver.retries.min(255)).unwrap_or(255)),
         // The tag that its row of snmpNotifyTable selects, and the name of its parameters.
-        6 | 7 => Value::owned_text(name(row)),
+        6 | 7 => Value::owned_text(receiver_name(row)),
         8 => READ_ONLY,
         9 => ACTIVE,
         _ => Value::NoSuchInstance,
@@ -94,7 +96,10 @@ fn params<'a>(receiver: &'a AboutReceiver, row: usize, column: u32) -> Value<'a>
         2 => Value::Integer(if user.is_some() { 3 } else { 1 }),
         // SnmpSecurityModel: SNMPv2c(2), USM(3).
         3 => Value::Integer(if user.is_some() { 3 } else { 2 }),
-        4 => user.map_or_else(|| Value::owned_text(name(row)), |user| Value::text(&user.name)),
+        4 => match user.map(|user| &user.name).or(receiver.community.as_ref()) {
+            Some(name) => Value::text(name),
+            None => Value::owned_text(receiver_name(row)),
+        },
         5 => Value::Integer(user.map_or(Level::NoAuthNoPriv, |user| user.level).number()),
         6 => READ_ONLY,
         7 => ACTIVE,
@@ -104,7 +109,7 @@ fn params<'a>(receiver: &'a AboutReceiver, row: usize, column: u32) -> Value<'a>
 
 fn notify(receiver: &AboutReceiver, row: usize, column: u32) -> Value<'static> {
     match column {
-        2 => Value::owned_text(name(row)),
+        2 => Value::owned_text(receiver_name(row)),
         // trap(1), inform(2)
         3 => Value::Integer(if receiver.inform { 2 } else { 1 }),
         4 => READ_ONLY,
@@ -120,7 +125,7 @@ impl Table for Receivers {
             Part::Address => &[2, 3, 4, 5, 6, 7, 8, 9],
             Part::Params => &[2, 3, 4, 5, 6, 7],
             Part::Notify => &[2, 3, 4, 5],
-            Part::Delivery => &[1, 2, 3, 4, 5, 6, 7, 8],
+            Part::Delivery => &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
         }
     }
 

@@ -113,6 +113,84 @@ fn every_value_of_the_documentation_arrives_where_it_belongs() {
     assert_eq!((user, *level, second.inform), (&configuration.snmp.users[0], Level::AuthPriv, false));
 }
 
+/// Receivers by community and by user, and who each of them is to view-based access control.
+const TOLD: &str = r#"
+version = 1
+[box]
+name = "edge-1"
+[snmp]
+engine_id = "80007ed90511223344556677889900aabb"
+[[snmp.view]]
+name = "no-links"
+include = ["1.3.6.1"]
+exclude = ["1.3.6.1.6.3.1.1.5.3", "1.3.6.1.6.3.1.1.5.4"]
+[[snmp.access]]
+group = "graphs"
+notify = "no-links"
+[[snmp.user]]
+name = "noc"
+authentication = "SHA-256"
+privacy = "AES-128"
+file = "secrets/snmp-noc.keys"
+[[snmp.user]]
+name = "graphs"
+group = "graphs"
+authentication = "SHA-256"
+privacy = "AES-128"
+file = "secrets/snmp-noc.keys"
+[[snmp.user]]
+name = "there"
+engine_id = "80001f8804deadbeef"
+authentication = "SHA-256"
+file = "secrets/snmp-noc-there.keys"
+[[snmp.community]]
+file = "secrets/snmp.community"
+view = "no-links"
+[[snmp.receiver]]
+address = "10.9.0.254:162"
+community_file = "secrets/same.community"
+[[snmp.receiver]]
+address = "10.9.0.254:163"
+community_file = "secrets/traps.community"
+[[snmp.receiver]]
+address = "10.9.0.254:164"
+user = "noc"
+level = "authNoPriv"
+[[snmp.receiver]]
+address = "10.9.0.254:165"
+user = "graphs"
+[[snmp.receiver]]
+address = "10.9.0.254:166"
+user = "there"
+inform = true
+engine_id = "80001f8804deadbeef"
+"#;
+
+#[test]
+fn a_receiver_is_told_what_access_control_decides_for_its_user_or_community() {
+    use rais::snmp::SecurityModel::{Community, User};
+    let snmp = parse(TOLD).unwrap().snmp;
+    // What is told does not depend on what may be read: whoever wrote the receiver's entry wanted it told.
+    let table = [
+        (Community, "snmp", Level::NoAuthNoPriv, "all"),
+        (Community, "receiver-02", Level::NoAuthNoPriv, "all"),
+        (User, "noc", Level::AuthNoPriv, "all"),
+        (User, "graphs", Level::AuthPriv, "no-links"),
+        (User, "there", Level::AuthNoPriv, "all"),
+    ];
+    assert_eq!(snmp.receivers.len(), table.len());
+    for (receiver, (model, name, level, view)) in snmp.receivers.iter().zip(table) {
+        let rights = snmp.access.decide(model, name.as_bytes(), level, b"").unwrap();
+        assert_eq!(rights.notify, snmp.access.view(view), "{name}");
+        assert_eq!(Some(&receiver.view), rights.notify, "{name}");
+    }
+    // Who is only told something reads nothing.
+    for (model, name, level, _) in [table[1], table[2], table[4]] {
+        let rights = snmp.access.decide(model, name.as_bytes(), level, b"").unwrap();
+        assert_eq!((rights.read, rights.write), (None, None), "{name}");
+    }
+}
+
 #[test]
 fn nothing_that_is_printed_holds_a_secret() {
     let source = fs::read_to_string(repository("config/rais.toml")).unwrap();

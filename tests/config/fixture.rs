@@ -27,6 +27,8 @@ const DUMMIES: &[(&str, &[u8], u32)] = &[
     ("secrets/binary.key", b"\xff\xfe", 0o600),
     ("secrets/snmp.community", b"rocommunity\n", 0o600),
     ("secrets/same.community", b"rocommunity", 0o600),
+    ("secrets/traps.community", b"trapcommunity", 0o600),
+    ("secrets/receiver.community", b"receivercommunity", 0o600),
     ("secrets/two-words.community", b"two words", 0o600),
     ("secrets/snmp-noc.keys", USER_KEYS, 0o600),
     ("secrets/snmp-noc-there.keys", KEYS_THERE, 0o600),

@@ -153,7 +153,7 @@ fn a_user_is_replaced_listed_and_removed() {
 engine id 80007ed90511223344556677889900aabb
 USER   GROUP      AUTHENTICATION  PRIVACY  ENGINE
 noc    read-only  SHA-512         AES-256  this box
-traps  -          SHA-256         -        80001f8804deadbeef
+traps  read-only  SHA-256         -        80001f8804deadbeef
 ";
     assert_eq!(listed, expected);
     let json = workplace.run(&[], &["user", "list", "DIR", "--json"]).unwrap();

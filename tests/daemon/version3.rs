@@ -1,4 +1,4 @@
-//! Version 3 on the wire of a running box: who is told, by which keys, and what becomes of those who do not have them.
+//! Who is told what by a running box, in version 2c and 3: by which keys, in which view, and what becomes of the rest.
 
 use super::fuzz::in_namespace;
 use super::lab::{Gateway, Lab, run, until};
@@ -136,7 +136,7 @@ fn snmptrapd_takes_version_3_traps_and_informs_of_a_box_and_who_has_other_keys_l
     // What the operator sees, and what an NMS sees.
     let shown = String::from_utf8(gateway.raisctl("status").stdout).unwrap();
     assert!(shown.contains("v3 informs, nms authPriv") && shown.contains("v3 traps, noc authPriv"), "{shown}");
-    let read = |object: &str| snmp_get(&lab, object, &["-v2c", "-c", "lab-community"]).unwrap();
+    let read = |object: &str| snmp_get(&lab, object, LAB_COMMUNITY).unwrap();
     assert_eq!(read("snmpTargetParamsSecurityName.'receiver-05'"), "nms");
     assert_eq!(read("snmpTargetParamsSecurityModel.'receiver-05'"), "3");
     assert!(read("raisReceiverGivenUp.'receiver-06'").parse::<u64>().unwrap() >= count);
@@ -144,10 +144,22 @@ fn snmptrapd_takes_version_3_traps_and_informs_of_a_box_and_who_has_other_keys_l
     assert!(!secrets.contains("battery") && !secrets.contains("lab-community"), "{secrets}");
 }
 
+const LAB_COMMUNITY: &[&str] = &["-v2c", "-c", "lab-community"];
+
 /// Asks the box with net-snmp's own tool; `None`: there was no answer, or an error.
 fn snmp_get(lab: &Lab, object: &str, options: &[&str]) -> Option<String> {
     let mut command = tool("snmpget", "snmp");
-    command.args(["-M", &mib_path(), "-m", "RAIS-MIB:SNMP-TARGET-MIB", "-OqveU", "-t", "5", "-r", "1"]);
+    command.args([
+        "-M",
+        &mib_path(),
+        "-m",
+        "RAIS-MIB:SNMP-TARGET-MIB:SNMP-VIEW-BASED-ACM-MIB",
+        "-OqveU",
+        "-t",
+        "5",
+        "-r",
+        "1",
+    ]);
     command.args(options).args(["10.99.0.1", object]);
     let output = in_namespace(&lab.client(), move || command.output().unwrap());
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().trim_matches('"').to_owned())
@@ -169,7 +181,7 @@ fn who_guesses_a_pass_phrase_is_told_on_once_a_minute_if_that_is_wanted() {
     gateway.write_configuration(&text.replace("[snmp]\n", "[snmp]\nauthentication_traps = false\n"));
     lab.start();
     let gateway = &lab.gateways()[0];
-    let read = |object: &str| snmp_get(&lab, object, &["-v2c", "-c", "lab-community"]).unwrap();
+    let read = |object: &str| snmp_get(&lab, object, LAB_COMMUNITY).unwrap();
     let asks = |phrase: &str| {
         let options =
             ["-v3", "-u", "noc", "-l", "authPriv", "-a", "SHA-256", "-x", "AES", "-X", "staple of the battery"];
@@ -198,4 +210,93 @@ fn who_guesses_a_pass_phrase_is_told_on_once_a_minute_if_that_is_wanted() {
     });
     assert_eq!(failures(gateway), 1, "each source once a minute");
     assert_eq!(read("raisAgentTooOften.0"), "0");
+}
+
+/// A view in which nothing says that a box acquired an address, and who is told of it.
+const VIEW: &str = r#"
+[[snmp.view]]
+name = "no-acquisition"
+include = ["1.3.6.1"]
+exclude = ["1.3.6.1.4.1.32473.1.0.1"]
+[[snmp.access]]
+group = "half"
+read = "all"
+notify = "no-acquisition"
+[[snmp.receiver]]
+address = "10.99.0.254:2162"
+user = "noc"
+throttle = "0ms"
+"#;
+
+#[test]
+fn what_is_not_in_a_notify_view_is_not_sent_is_counted_and_stays_in_the_event_table() {
+    let mut lab = Lab::new(1);
+    let receiver = receiver(&lab, [162, 2162].into_iter());
+    let gateway = &lab.gateways()[0];
+    gateway.write_configuration(&with_engine(gateway));
+    add_user(&lab, gateway, PHRASES, "noc --group read-only");
+    let path = gateway.configuration_directory().join("rais.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    // The community and the user are told by the same view.
+    let text = text.replace("group = \"read-only\"", "group = \"half\"");
+    let seen = text.replace("[[snmp.community]]\n", "[[snmp.community]]\nnotify = \"no-acquisition\"\n") + VIEW;
+    gateway.write_configuration(&seen);
+    lab.start();
+    let gateway = &lab.gateways()[0];
+    let mut lines = Vec::new();
+    let acquired = |event: &&Event| matches!(event.notification, Notification::Acquire { .. });
+    let withheld = until("both were told all the rest", || {
+        lines.extend(receiver.said());
+        let events = gateway.events();
+        let withheld = events.iter().filter(acquired).count() as u64;
+        let rest = events.len() as u64 - withheld;
+        let figures = figures(gateway);
+        let told = |how: &str| lines.iter().filter(|line| line.contains(how)).count() as u64;
+        let all = [told("SNMP v2c"), told("SNMP v3, user noc")].into_iter().all(|told| told == rest)
+            && figures.iter().all(|of| (of.counters.sent, of.counters.withheld) == (rest, withheld));
+        // Its own address and the pool's two.
+        if all && withheld == 3 {
+            Ok(withheld)
+        } else {
+            Err(format!("{withheld} of {events:?}: {figures:?}, {lines:?}"))
+        }
+    });
+    assert!(!lines.iter().any(|line| line.contains("raisAcquire|")), "{lines:?}");
+    let read = |object: &str| snmp_get(&lab, object, LAB_COMMUNITY).unwrap();
+    for row in ["receiver-01", "receiver-02"] {
+        assert_eq!(read(&format!("raisReceiverWithheld.'{row}'")), withheld.to_string());
+    }
+    assert_eq!(read("vacmAccessNotifyViewName.\"half\".\"\".3.authPriv"), "no-acquisition");
+    assert_eq!(read("snmpTargetParamsSecurityName.'receiver-01'"), "community");
+    let shown = String::from_utf8(gateway.raisctl("status").stdout).unwrap();
+    assert!(shown.contains(&format!("{withheld} not in its view")), "{shown}");
+
+    // With another view they are told, and what was counted stays counted: it is the same receiver.
+    let since = read("raisReceiverDiscontinuityTime.'receiver-02'");
+    let before = figures(gateway);
+    let open = seen.replace("exclude = [\"1.3.6.1.4.1.32473.1.0.1\"]", "exclude = []");
+    gateway.write_configuration(&open.replace("\"10.99.0.150\"", "\"10.99.0.150\", \"10.99.0.151\""));
+    assert!(gateway.raisctl("reload").status.success());
+    until("both hear of an acquisition", || {
+        lines.extend(receiver.said());
+        let heard = |how: &str| lines.iter().any(|line| line.contains(how) && line.contains("raisAcquire|"));
+        if heard("SNMP v2c") && heard("SNMP v3, user noc") { Ok(()) } else { Err(format!("{lines:?}")) }
+    });
+    for (after, before) in figures(gateway).iter().zip(&before) {
+        assert!(after.counters.sent > before.counters.sent, "{after:?} after {before:?}");
+        assert_eq!((after.counters.withheld, after.since), (withheld, before.since));
+    }
+    assert_eq!(read("raisReceiverDiscontinuityTime.'receiver-02'"), since);
+
+    // In another row they are another row's counters.
+    let first = "[[snmp.receiver]]\naddress = \"10.99.0.254:161\"\ncommunity_file = \"secrets/community\"\n";
+    gateway.write_configuration(&seen.replacen("[[snmp.receiver]]", &format!("{first}[[snmp.receiver]]"), 1));
+    assert!(gateway.raisctl("reload").status.success());
+    let moved = until("there are three receivers", || {
+        let figures = figures(gateway);
+        if figures.len() == 3 { Ok(figures) } else { Err(format!("{figures:?}")) }
+    });
+    assert!(moved[1].since > before[0].since && moved[2].since > before[1].since, "{moved:?} after {before:?}");
+    assert_eq!(read("raisReceiverWithheld.'receiver-03'"), withheld.to_string());
+    assert_ne!(read("raisReceiverDiscontinuityTime.'receiver-02'"), since);
 }

@@ -3,6 +3,7 @@
 
 use crate::ber;
 use crate::trap_receiver::Receiver;
+use rais::snmp::View;
 use rais::snmp::delivery::{Delivery, DeliveryParams, MAX_WAITING, Notice, Security, Stray};
 use rais::snmp::notify::Kind;
 use rais::snmp::v3::{Authentication, EngineClock, EngineId, Level, Privacy, Salts, User};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-fn at(ms: u64) -> Instant {
+pub fn at(ms: u64) -> Instant {
     Instant::from_micros(1_000_000 + ms * 1000)
 }
 
@@ -24,14 +25,19 @@ fn notice(about: &str, number: u64) -> Arc<Notice> {
 
 fn v2c(kind: Kind, throttle: Duration) -> Delivery {
     let security = Security::Community(b"public".to_vec());
-    Delivery::new(DeliveryParams { kind, security, timeout: TIMEOUT, retries: 2, throttle }, 100)
+    Delivery::new(params(kind, security, throttle), 100)
+}
+
+/// Of somebody who may be told everything.
+pub fn params(kind: Kind, security: Security, throttle: Duration) -> DeliveryParams {
+    DeliveryParams { kind, security, view: View::everything(), timeout: TIMEOUT, retries: 2, throttle }
 }
 
 fn informs() -> Delivery {
     v2c(Kind::Inform, Duration::ZERO)
 }
 
-fn all(delivery: &mut Delivery, now: Instant) -> Vec<Vec<u8>> {
+pub fn all(delivery: &mut Delivery, now: Instant) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| delivery.poll(now)).collect()
 }
 
@@ -174,6 +180,10 @@ fn make_user(engine: EngineId) -> User {
 }
 
 fn v3(kind: Kind, ours: EngineId, authoritative: EngineId) -> Delivery {
+    Delivery::new(v3_params(kind, ours, authoritative), 100)
+}
+
+pub fn v3_params(kind: Kind, ours: EngineId, authoritative: EngineId) -> DeliveryParams {
     let security = Security::User {
         user: user(authoritative),
         level: Level::AuthPriv,
@@ -181,10 +191,10 @@ fn v3(kind: Kind, ours: EngineId, authoritative: EngineId) -> Delivery {
         clock: EngineClock::new(3, at(0)),
         salts: Salts::new(7),
     };
-    Delivery::new(DeliveryParams { kind, security, timeout: TIMEOUT, retries: 2, throttle: Duration::ZERO }, 100)
+    params(kind, security, Duration::ZERO)
 }
 
-fn engine(text: &[u8]) -> EngineId {
+pub fn engine(text: &[u8]) -> EngineId {
     EngineId::new(&[&[0x80, 0, 0x7e, 0xd9, 5], text].concat()).unwrap()
 }
 

@@ -25,6 +25,7 @@ mod mib;
 mod mutation;
 mod net_snmp;
 mod net_snmp_v3;
+mod notify_views;
 mod python_clients;
 mod rais_tables;
 mod sample;

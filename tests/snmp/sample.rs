@@ -46,6 +46,7 @@ pub fn snapshot() -> Snapshot {
             AboutReceiver {
                 address: "192.0.2.9:162".parse().unwrap(),
                 user: Some(AboutUser { name: String::from("noc"), level: Level::AuthPriv }),
+                community: None,
                 inform: true,
                 timeout: Duration::from_millis(1500),
                 retries: 5,
@@ -53,6 +54,7 @@ pub fn snapshot() -> Snapshot {
             AboutReceiver {
                 address: "[fd00::9]:1162".parse().unwrap(),
                 user: None,
+                community: None,
                 inform: false,
                 timeout: Duration::from_secs(2),
                 retries: 0,

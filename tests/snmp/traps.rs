@@ -21,7 +21,7 @@ fn address() -> ServiceAddress {
     "10.9.0.101".parse().unwrap()
 }
 
-fn notifications() -> Vec<Notification> {
+pub fn notifications() -> Vec<Notification> {
     let (group, address, v6) = (group(), address(), "fd00:9::101".parse().unwrap());
     let error = String::from("acquire script: exit status 1");
     let test = TestName::new("web").unwrap();
@@ -72,7 +72,7 @@ fn trap(event: &Event, snapshot: &Snapshot, community: &[u8], request_id: i32) -
     v2c(Kind::Trap, community, request_id, &bindings(event, snapshot))
 }
 
-fn event(number: u64, notification: Notification) -> Event {
+pub fn event(number: u64, notification: Notification) -> Event {
     let text = sentence(&notification, &sample::snapshot());
     Event { number, incarnation: Incarnation(41), at: sample::at(90), unix_ms: HOUR_ONE + 500, notification, text }
 }

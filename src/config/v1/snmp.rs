@@ -4,12 +4,12 @@ use super::snmp_access::{AccessEntries, AccessRules, CommunityView, EVERYTHING, 
 use super::snmp_receiver::{ReceiverEntry, build_receivers};
 use super::{Entries, Files};
 use crate::config::fault::{Checked, Collector, Placed};
-use crate::config::model::{CommunityAccess, Snmp};
+use crate::config::model::{CommunityAccess, ReceiverSecurity, Snmp};
 use crate::config::network_values::{listen_address, prefix};
 use crate::config::reader::{List, Table};
 use crate::config::secret::Community;
 use crate::config::values::{boolean, bundle_path, integer};
-use crate::snmp::{DEFAULT_REQUESTS_PER_SECOND, View};
+use crate::snmp::{DEFAULT_REQUESTS_PER_SECOND, View, receiver_name};
 use rais_core::address::Prefix;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -45,6 +45,7 @@ struct CommunityEntry {
     sources: List<Prefix>,
     name: Checked<Option<Placed<String>>>,
     view: Checked<Option<Placed<String>>>,
+    notify: Checked<Option<Placed<String>>>,
 }
 
 impl SnmpEntry {
@@ -103,6 +104,7 @@ impl CommunityEntry {
             sources: table.list_or_empty("sources", MAX_SOURCES, prefix),
             name: table.optional("name", security_name),
             view: table.optional("view", security_name),
+            notify: table.optional("notify", security_name),
         };
         table.finish();
         entry
@@ -118,8 +120,11 @@ impl CommunityEntry {
                 faults.report(&file.place, format!("has no name of 1 to {MAX_NAME} characters; give it a `name`"))
             );
         }
-        let view = self.view.clone()?.unwrap_or_else(|| Placed { value: EVERYTHING.to_owned(), place: file.place });
-        Ok(CommunityView { name, view })
+        let or_all = |view: &Checked<Option<Placed<String>>>| {
+            let everything = || Placed { value: EVERYTHING.to_owned(), place: file.place.clone() };
+            Ok(view.clone()?.unwrap_or_else(everything))
+        };
+        Ok(CommunityView { name, view: or_all(&self.view)?, notify: or_all(&self.notify)? })
     }
 }
 
@@ -137,12 +142,20 @@ pub(super) fn build(entry: &SnmpEntry, files: &Files, faults: &Collector) -> Che
     let communities = one_of_each(entry, communities, faults);
     let addresses = entry.receivers.all.iter().filter_map(ReceiverEntry::address);
     let unique = no_twice(addresses, "receiver", faults);
-    let receivers = build_receivers(&entry.receivers.all, rules.as_ref(), files, faults);
+    let receivers = build_receivers(&entry.receivers.all, rules.as_ref(), communities.as_deref(), files, faults);
     entry.communities.complete?;
     entry.receivers.complete?;
     unique?;
     views?;
-    let AccessRules { engine_id, users, control } = rules?;
+    let (mut rules, communities, receivers) = (rules?, communities?, receivers?);
+    for (place, receiver) in receivers.iter().enumerate() {
+        if let ReceiverSecurity::Community(community) = &receiver.security
+            && !communities.iter().any(|known| known.community == *community)
+        {
+            rules.admit_receiver(receiver_name(place));
+        }
+    }
+    let AccessRules { engine_id, users, control } = rules;
     let authentication_traps = entry.authentication_traps?;
     Ok(Snmp {
         listen: listen?,
@@ -152,8 +165,8 @@ pub(super) fn build(entry: &SnmpEntry, files: &Files, faults: &Collector) -> Che
         engine_id,
         users,
         access: control,
-        communities: communities?,
-        receivers: receivers?,
+        communities,
+        receivers,
         authentication_traps,
     })
 }
@@ -184,8 +197,9 @@ fn build_community(
     faults: &Collector,
 ) -> Checked<CommunityAccess> {
     let community = entry.file.clone().and_then(|path| files.secret(&path, Community::from_text));
-    let view = entry.as_view(faults).map(|of| rules.map_or_else(View::nothing, |rules| rules.view(&of.view.value)));
-    Ok(CommunityAccess { community: community?, sources: entry.sources.clone().values()?, view: view? })
+    let CommunityView { name, view, .. } = entry.as_view(faults)?;
+    let view = rules.map_or_else(View::nothing, |rules| rules.view(&view.value));
+    Ok(CommunityAccess { community: community?, name, sources: entry.sources.clone().values()?, view })
 }
 
 /// The same community twice would leave open whose sources count.

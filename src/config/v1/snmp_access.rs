@@ -1,14 +1,17 @@
 //! `[[snmp.view]]`, `[[snmp.access]]`, `[[snmp.user]]`: who may ask in version 3, and what anybody may see.
 //!
-//! Two groups are there without being written: "read-only" and "operators", both at authPriv. The algorithms and the form
+//! Two groups are there without being written: "read-only" and "operators", both at authPriv. A user is told of at
+//! whatever level the receiver's entry has, because whoever wrote that entry chose it. The algorithms and the form
 //! of the keys are `snmp::v3`'s.
 
 use super::{Entries, Files};
-use crate::config::fault::{Checked, Collector, Placed};
+use crate::config::fault::{Checked, Collector, Place, Placed};
 use crate::config::reader::{List, Table};
 use crate::config::values::{Parsed, boolean, bundle_path, quote, text};
+use crate::snmp::notify::left_out;
 use crate::snmp::v3::{Authentication, EngineId, Level, Privacy, Secret, User};
 use crate::snmp::{Access, AccessControl, ContextMatch, Family, MAX_ARCS, Member, SecurityModel, View};
+use std::collections::BTreeMap;
 
 /// Most users: people and stations, not subscribers.
 const MAX_USERS: usize = 64;
@@ -65,6 +68,8 @@ struct UserEntry {
 pub(super) struct CommunityView {
     pub(super) name: String,
     pub(super) view: Placed<String>,
+    /// What its receivers are told of.
+    pub(super) notify: Placed<String>,
 }
 
 /// What was built.
@@ -75,6 +80,32 @@ pub(super) struct AccessRules {
 }
 
 impl AccessRules {
+    /// What may be said in this name. `who` and `place` are for people.
+    pub(super) fn notify_view(
+        &self,
+        (model, name, level): (SecurityModel, &str, Level),
+        (who, place): (&str, &Place),
+        faults: &Collector,
+    ) -> Checked<View> {
+        let rights = self.control.decide(model, name.as_bytes(), level, b"");
+        let why = match rights.map(|rights| rights.notify) {
+            Ok(Some(view)) => match left_out(view) {
+                None => return Ok(view.clone()),
+                Some(missing) => format!("the `notify` view of {who} is without {missing}, so nothing could be told"),
+            },
+            Ok(None) => format!("{who} has no `notify` view at {level}, so nothing could be told"),
+            Err(_) => format!("{who} has no [[snmp.access]] at {level}, so nothing could be told"),
+        };
+        Err(faults.report(place, why))
+    }
+
+    /// Lets a receiver be told of everything in a name of its own.
+    pub(super) fn admit_receiver(&mut self, name: String) {
+        let model = SecurityModel::Community;
+        let access = access(&name, model, Level::NoAuthNoPriv, [None, None, Some(EVERYTHING)]);
+        self.control.admit(Member { model, group: name.clone(), name }, access);
+    }
+
     /// A view by its name.
     pub(super) fn view(&self, name: &str) -> View {
         self.control.view(name).cloned().unwrap_or_else(View::nothing)
@@ -129,7 +160,8 @@ impl AccessEntries {
             let message = || format!("no [[snmp.view]] is named {}", quote(&view.value));
             if known { Ok(()) } else { Err(faults.report(&view.place, message())) }
         };
-        let seen: Vec<Checked<()>> = communities.iter().map(|community| named(&community.view)).collect();
+        let views_of = communities.iter().flat_map(|community| [&community.view, &community.notify]);
+        let seen: Vec<Checked<()>> = views_of.map(named).collect();
         super::all(seen)?;
         let engine_id = self.engine_id.clone()?.map(|id| id.value);
         for whole in [self.views.complete, self.accesses.complete, self.users.complete] {
@@ -139,14 +171,18 @@ impl AccessEntries {
         for community in communities {
             for model in [SecurityModel::Community].into_iter().chain(allow_v1.then_some(SecurityModel::CommunityV1)) {
                 let (name, group) = (community.name.clone(), community.name.clone());
-                accesses.push(access(&group, model, Level::NoAuthNoPriv, &community.view.value, false));
+                let views = [Some(&*community.view.value), None, Some(&*community.notify.value)];
+                accesses.push(access(&group, model, Level::NoAuthNoPriv, views));
                 members.push(Member { model, name, group });
             }
         }
         let used = |group: &str| members.iter().any(|member| member.group == group);
         for (group, writes) in GROUPS {
             if used(group) && !accesses.iter().any(|row| row.group == group) {
-                accesses.push(access(group, SecurityModel::User, Level::AuthPriv, EVERYTHING, writes));
+                let all = Some(EVERYTHING);
+                let told = access(group, SecurityModel::User, Level::NoAuthNoPriv, [None, None, all]);
+                let whole = access(group, SecurityModel::User, Level::AuthPriv, [all, all.filter(|_| writes), all]);
+                accesses.extend([told, whole]);
             }
         }
         Ok(AccessRules { engine_id, users, control: AccessControl::new(contexts?, members, accesses, views) })
@@ -203,7 +239,7 @@ impl AccessEntries {
         let groups = self.accesses.all.iter().filter_map(|entry| Some(entry.group.as_ref().ok()?.value.as_str()));
         let groups: Vec<&str> = groups.chain(GROUPS.map(|(group, _)| group)).collect();
         let allow_sha1 = self.allow_sha1?;
-        let (mut users, mut members, mut result): (Vec<User>, _, _) = (Vec::new(), Vec::new(), Ok(()));
+        let (mut users, mut result): (Vec<User>, _) = (Vec::new(), Ok(()));
         for entry in &self.users.all {
             match entry.build(here, allow_sha1, files, faults) {
                 Err(reported) => result = Err(reported),
@@ -222,27 +258,47 @@ impl AccessEntries {
                 let message = format!("no [[snmp.access]] is for group {}", quote(&group.value));
                 result = Err(faults.report(&group.place, message));
             }
-            // A user at another engine is one that we tell something, and asks nothing.
-            if let (Ok(None), Ok(name), Ok(group)) = (&entry.engine_id, &entry.name, &entry.group) {
-                let group = group.as_ref().map_or_else(|| "read-only".to_owned(), |group| group.value.clone());
-                members.push(Member { model: SecurityModel::User, name: name.value.clone(), group });
+        }
+        let members = self.build_members(faults);
+        result.and_then(|()| Ok((users, members?)))
+    }
+
+    /// Who is in which group. A user has a name and a group, and maybe keys for several engines (RFC 3415 §4).
+    fn build_members(&self, faults: &Collector) -> Checked<Vec<Member>> {
+        let mut groups: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+        let mut result = Ok(());
+        for entry in &self.users.all {
+            let (Ok(name), Ok(group)) = (&entry.name, &entry.group) else { continue };
+            let known = groups.entry(&name.value).or_default();
+            match (&known, group) {
+                (Some(known), Some(group)) if *known != group.value => {
+                    let message = format!("user {} is in group {} already", quote(&name.value), quote(known));
+                    result = Err(faults.report(&group.place, message));
+                }
+                _ => *known = known.or(group.as_ref().map(|group| &*group.value)),
             }
         }
-        result.map(|()| (users, members))
+        let member = |(name, group): (&str, Option<&str>)| Member {
+            model: SecurityModel::User,
+            name: name.to_owned(),
+            group: group.unwrap_or("read-only").to_owned(),
+        };
+        result.map(|()| groups.into_iter().map(member).collect())
     }
 }
 
-fn access(group: &str, model: SecurityModel, level: Level, view: &str, writes: bool) -> Access {
-    let view = Some(view.to_owned());
+/// An entry for the default context, with views to read, to write and to be notified of.
+fn access(group: &str, model: SecurityModel, level: Level, views: [Option<&str>; 3]) -> Access {
+    let [read, write, notify] = views.map(|view| view.map(str::to_owned));
     Access {
         group: group.to_owned(),
         context: String::new(),
         context_match: ContextMatch::Exact,
         model: Some(model),
         level,
-        write: view.clone().filter(|_| writes),
-        notify: view.clone(),
-        read: view,
+        read,
+        write,
+        notify,
     }
 }
 

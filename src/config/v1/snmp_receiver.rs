@@ -4,14 +4,15 @@
 //! this box's engine; an inform's are the receiver's, at the engine that answers.
 
 use super::Files;
-use super::snmp_access::{AccessRules, engine_id, named, security_name};
+use super::snmp_access::{AccessRules, EVERYTHING, engine_id, named, security_name};
 use crate::config::fault::{Checked, Collector, Place, Placed, Reported};
-use crate::config::model::{Receiver, ReceiverSecurity};
+use crate::config::model::{CommunityAccess, Receiver, ReceiverSecurity};
 use crate::config::network_values::peer_address;
 use crate::config::reader::{List, Table, nearest};
 use crate::config::secret::Community;
 use crate::config::values::{Parsed, boolean, bundle_path, duration, integer, quote, text, word};
 use crate::snmp::v3::{EngineId, Level, User};
+use crate::snmp::{SecurityModel, View, receiver_name};
 use rais_core::notification::{Notification, Severity};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -47,6 +48,14 @@ pub(super) struct ReceiverEntry {
     throttle: Checked<Duration>,
 }
 
+/// What a receiver's entry leans on.
+struct Around<'a> {
+    rules: Result<&'a AccessRules, &'a Reported>,
+    communities: Result<&'a [CommunityAccess], &'a Reported>,
+    files: &'a Files<'a>,
+    faults: &'a Collector<'a>,
+}
+
 impl ReceiverEntry {
     pub(super) fn read(mut table: Table) -> Self {
         let entry = Self {
@@ -77,11 +86,14 @@ impl ReceiverEntry {
         self.community_file.as_ref().ok()?.as_ref().map(|path| &path.value)
     }
 
-    fn build(&self, rules: Result<&AccessRules, &Reported>, files: &Files, faults: &Collector) -> Checked<Receiver> {
-        let security = self.security(rules, files, faults);
+    fn build(&self, around: &Around<'_>, name: &str) -> Checked<Receiver> {
+        let security = self.security(around.rules, around.files, around.faults);
+        let view =
+            security.as_ref().map_err(|reported| *reported).and_then(|security| self.view(security, around, name));
         Ok(Receiver {
             address: self.address.clone()?.value,
             security: security?,
+            view: view?,
             inform: self.inform?,
             timeout: self.timeout?,
             retries: self.retries?,
@@ -89,6 +101,34 @@ impl ReceiverEntry {
             only: self.only.clone().values()?,
             throttle: self.throttle?,
         })
+    }
+
+    /// RFC 3413 §3.3: what may be said is decided by who says it and how, in the default context.
+    fn view(&self, security: &ReceiverSecurity, around: &Around<'_>, name: &str) -> Checked<View> {
+        let rules = around.rules.map_err(|reported| *reported)?;
+        match security {
+            ReceiverSecurity::User { user, level } => {
+                let name = String::from_utf8_lossy(user.name());
+                let place = self.user.clone()?.map_or_else(|| self.place.clone(), |user| user.place);
+                let who = format!("user {}", quote(&name));
+                rules.notify_view((SecurityModel::User, &name, *level), (&who, &place), around.faults)
+            }
+            ReceiverSecurity::Community(community) => {
+                let communities = around.communities.map_err(|reported| *reported)?;
+                let place = self.community_file.clone()?.map_or_else(|| self.place.clone(), |file| file.place);
+                if let Some(known) = communities.iter().find(|known| known.community == *community) {
+                    let who = format!("[[snmp.community]] {}", quote(&known.name));
+                    let principal = (SecurityModel::Community, &*known.name, Level::NoAuthNoPriv);
+                    return rules.notify_view(principal, (&who, &place), around.faults);
+                }
+                if communities.iter().any(|known| known.name == name) {
+                    let message =
+                        format!("goes by {}, and so does an [[snmp.community]]: give that another `name`", quote(name));
+                    return Err(around.faults.report(&place, message));
+                }
+                Ok(rules.view(EVERYTHING))
+            }
+        }
     }
 
     fn security(
@@ -162,10 +202,12 @@ impl ReceiverEntry {
 pub(super) fn build_receivers(
     entries: &[ReceiverEntry],
     rules: Result<&AccessRules, &Reported>,
+    communities: Result<&[CommunityAccess], &Reported>,
     files: &Files,
     faults: &Collector,
 ) -> Checked<Vec<Receiver>> {
-    super::all(entries.iter().map(|entry| entry.build(rules, files, faults)).collect())
+    let around = Around { rules, communities, files, faults };
+    super::all(entries.iter().enumerate().map(|(at, entry)| entry.build(&around, &receiver_name(at))).collect())
 }
 
 /// The name of a notification.

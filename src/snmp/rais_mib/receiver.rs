@@ -3,6 +3,7 @@
 use crate::snmp::delivery::DeliveryCounters;
 use crate::snmp::prepared::Served;
 use crate::snmp::value::Value;
+use rais_core::time::Instant;
 use serde::{Deserialize, Serialize};
 
 /// Whoever tells the receivers.
@@ -17,17 +18,21 @@ pub trait DeliverySource: Send + Sync {
 
 /// How a receiver of notifications fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ReceiverFigures {
     /// What became of what it was to be told.
     #[serde(flatten)]
     pub counters: DeliveryCounters,
     /// Notifications that are not done with: held back, waiting, or informs that are not answered yet.
     pub pending: u32,
+    /// When the counters began.
+    pub since: Instant,
 }
 
 /// A column of the table, in the row of a place in the configuration.
 pub(crate) fn value(served: &Served<'_>, place: usize, column: u32) -> Value<'static> {
-    let ReceiverFigures { counters, pending } = served.deliveries.and_then(|of| of.receiver(place)).unwrap_or_default();
+    let ReceiverFigures { counters, pending, since } =
+        served.deliveries.and_then(|of| of.receiver(place)).unwrap_or_default();
     match column {
         1 => Value::counter(counters.sent),
         2 => Value::counter(counters.repeated),
@@ -37,6 +42,8 @@ pub(crate) fn value(served: &Served<'_>, place: usize, column: u32) -> Value<'st
         6 => Value::counter(counters.dropped),
         7 => Value::counter(counters.superseded),
         8 => Value::Gauge32(pending),
+        9 => Value::counter(counters.withheld),
+        10 => Value::up_time(since, served.started()),
         _ => Value::NoSuchInstance,
     }
 }

@@ -1,6 +1,7 @@
 //! What comes back from a receiver of informs, in version 2c and 3. A fuzzer guesses neither keys nor, often, the
 //! request-id: whatever it finds in version 3 is a forgery, unless it is given the keys.
 
+use rais::snmp::View;
 use rais::snmp::delivery::{Delivery, DeliveryParams, Notice, Security};
 use rais::snmp::notify::Kind;
 use rais::snmp::v3::{Authentication, EngineClock, EngineId, Envelope, Level, Privacy, Salts, User, seal};
@@ -19,7 +20,8 @@ static USER: LazyLock<User> = LazyLock::new(|| {
 
 fn told(security: Security) -> Delivery {
     let (timeout, throttle) = (Duration::from_secs(2), Duration::ZERO);
-    let params = DeliveryParams { kind: Kind::Inform, security, timeout, retries: 2, throttle };
+    let view = View::everything();
+    let params = DeliveryParams { kind: Kind::Inform, security, view, timeout, retries: 2, throttle };
     let mut delivery = Delivery::new(params, 100);
     delivery.offer(Arc::new(Notice { about: String::new(), bindings: Vec::new() }), NOW);
     assert!(delivery.poll(NOW).is_some());
