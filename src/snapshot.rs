@@ -23,7 +23,7 @@ pub struct Snapshot {
     pub latencies: BTreeMap<TestName, Duration>,
 }
 
-/// Facts about the box that change only with a reload.
+/// Facts about the box that change only with a reload, or a repair of its network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The product's version.
@@ -43,6 +43,9 @@ pub struct About {
     pub configured: Option<Instant>,
     /// What came of the last attempt to load a configuration after the start, in words; `None`: there was none.
     pub last_reload: Option<Result<String, String>>,
+    /// The box's own addresses and routes that were put back since the start, because somebody else had removed them.
+    #[serde(default)]
+    pub network_repairs: u64,
     /// Who is notified.
     #[serde(default)]
     pub receivers: Vec<AboutReceiver>,

@@ -140,6 +140,7 @@ fn words_of_input(input: &Input) -> String {
         Input::Sampled { load, result: Ok((now, capacity)) } => format!("sampled {load}: {now} of {capacity}"),
         Input::Sampled { load, result: Err(error) } => format!("sampled {load}: failed: {error}"),
         Input::Claimed { interface, address, mac } => format!("{mac} claims {address} on {interface}"),
+        Input::Removed { interface, address } => format!("somebody removed {address} from {interface}"),
         Input::Carrier { interface, up } => format!("carrier {interface}: {}", if *up { "up" } else { "down" }),
         Input::Outlived { incarnation } => format!("lives on as #{incarnation}"),
         Input::Command(command) => format!("command {}", json(command)),
@@ -158,6 +159,9 @@ fn words_of_action(action: &Action) -> String {
         Action::Acquire { ticket, group, address } => format!("acquire {group} {address}, ticket {ticket}"),
         Action::Release { ticket, group, address, reason } => {
             format!("release {group} {address}, {reason}, ticket {ticket}")
+        }
+        Action::Restore { ticket, group, address, times } => {
+            format!("restore {group} {address}, time {times}, ticket {ticket}")
         }
         Action::Announce { group, addresses } => format!("announce {group}: {}", list(addresses)),
         Action::Renew { group, addresses } => format!("renew {group}: {}", list(addresses)),

@@ -62,6 +62,13 @@ impl Page {
             self.line(Tone::Bad, 2, "The last reload was refused; this configuration stays:");
             self.line(Tone::Bad, 4, reason);
         }
+        if about.network_repairs > 0 {
+            let text = format!(
+                "{} of this box's addresses and routes were put back: somebody else removed them, or their link was down.",
+                about.network_repairs
+            );
+            self.line(Tone::Warn, 2, &text);
+        }
         for (count, what) in [(runtime.log_lines_dropped, "log lines"), (runtime.traps_dropped, "traps")] {
             if count > 0 {
                 self.line(Tone::Warn, 2, &format!("{count} {what} dropped: their reader is too slow."));
@@ -99,6 +106,13 @@ impl Page {
             let text = format!(
                 "{} messages taken that nobody signed: authentication is not required yet.",
                 group.counters.unsigned_in
+            );
+            self.line(Tone::Warn, 2, &text);
+        }
+        if group.counters.repairs > 0 {
+            let text = format!(
+                "Somebody else removed service addresses here: they were put back {} times.",
+                group.counters.repairs
             );
             self.line(Tone::Warn, 2, &text);
         }

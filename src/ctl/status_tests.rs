@@ -158,6 +158,7 @@ fn snapshot(groups: Vec<GroupView>) -> Snapshot {
         digest: String::new(),
         last_reload: None,
         configured: None,
+        network_repairs: 0,
         receivers: Vec::new(),
         groups: about.collect(),
     };

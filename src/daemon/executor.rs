@@ -75,6 +75,7 @@ pub(super) struct Executor {
 enum Work {
     Acquire(Ticket),
     Release(Ticket, Reason),
+    Restore(Ticket),
 }
 
 /// Actions that begin together.
@@ -82,6 +83,7 @@ enum Work {
 struct Batch {
     acquires: BTreeMap<GroupName, Vec<(Ticket, ServiceAddress)>>,
     releases: BTreeMap<GroupName, Vec<(Ticket, ServiceAddress, Reason)>>,
+    restores: BTreeMap<GroupName, Vec<(Ticket, ServiceAddress)>>,
 }
 
 impl Context {
@@ -157,6 +159,14 @@ impl Executor {
             Action::Release { ticket, group, address, reason } => {
                 self.queue((group, address), Work::Release(ticket, reason), batch);
             }
+            Action::Restore { ticket, group, address, times } => {
+                if times == 1 {
+                    tracing::warn!(%group, %address, "somebody else removed a service address: it is put back");
+                } else {
+                    tracing::debug!(%group, %address, times, "removed again, put back again");
+                }
+                self.queue((group, address), Work::Restore(ticket), batch);
+            }
             Action::Renew { group, addresses } => {
                 let context = Arc::clone(&self.context);
                 tokio::spawn(async move { renew(&context, &group, &addresses).await });
@@ -213,6 +223,11 @@ impl Executor {
                 tokio::spawn(job(&group).release(some.to_vec()));
             }
         }
+        for (group, work) in batch.restores {
+            for some in work.chunks(TOGETHER) {
+                tokio::spawn(job(&group).restore(some.to_vec()));
+            }
+        }
     }
 }
 
@@ -222,6 +237,7 @@ impl Batch {
         match work {
             Work::Acquire(ticket) => self.acquires.entry(group).or_default().push((ticket, *address)),
             Work::Release(ticket, reason) => self.releases.entry(group).or_default().push((ticket, *address, reason)),
+            Work::Restore(ticket) => self.restores.entry(group).or_default().push((ticket, *address)),
         }
     }
 }
@@ -271,6 +287,29 @@ impl Job {
                 }
                 job.finish([(ticket, address, result)]);
             });
+        }
+    }
+
+    /// Configures addresses again where they were.
+    async fn restore(self, work: Vec<(Ticket, ServiceAddress)>) {
+        self.count_running(work.len());
+        let mut by_place: BTreeMap<(u32, Duration), Vec<(Ticket, ServiceAddress)>> = BTreeMap::new();
+        for (ticket, address) in work {
+            let place = self.context.places().get(&(self.group.clone(), address)).cloned();
+            match place {
+                Some(place) => {
+                    by_place.entry((place.interface_index, place.lease)).or_default().push((ticket, address));
+                }
+                None => self.finish([(ticket, address, Err(String::from("it was released meanwhile")))]),
+            }
+        }
+        for ((index, lease), work) in by_place {
+            let addresses: Vec<IpAddr> = work.iter().map(|(_, address)| address.0).collect();
+            let failures = self.context.netlink.restore(index, &addresses, lease).await;
+            let failures: BTreeMap<IpAddr, String> =
+                failures.into_iter().map(|(address, error)| (address, error.to_string())).collect();
+            let result = |address: ServiceAddress| failures.get(&address.0).map_or(Ok(()), |error| Err(error.clone()));
+            self.finish(work.into_iter().map(|(ticket, address)| (ticket, address, result(address))));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Watches the NICs: whether each service interface has a carrier goes to the node (G-11), and to operators it is told when
 //! one of the configured interfaces comes up or goes down. A NIC that comes back under another index is put to work again.
-//! The surveyor hears everything.
+//! The surveyor and the repairer hear everything.
 
 use super::event_loop::Mailbox;
 use super::notifier::Teller;
@@ -25,11 +25,11 @@ pub(super) async fn watch(
     mut running: watch::Receiver<Arc<Running>>,
     netlink: Netlink,
     mailbox: Mailbox,
-    surveyor: UnboundedSender<Event>,
+    listeners: [UnboundedSender<Event>; 2],
     teller: Teller,
     reloader: Reloader,
 ) {
-    let mut carriers = Carriers { known: BTreeMap::new(), told: BTreeMap::new(), mailbox, surveyor, teller };
+    let mut carriers = Carriers { known: BTreeMap::new(), told: BTreeMap::new(), mailbox, listeners, teller };
     loop {
         let Err(error) = follow(&mut running, &netlink, &mut carriers, &reloader).await else { return };
         tracing::warn!(%error, "carriers are not watched for a moment");
@@ -44,7 +44,7 @@ struct Carriers {
     /// What operators were told, of every configured interface.
     told: BTreeMap<InterfaceName, bool>,
     mailbox: Mailbox,
-    surveyor: UnboundedSender<Event>,
+    listeners: [UnboundedSender<Event>; 2],
     teller: Teller,
 }
 
@@ -55,10 +55,10 @@ async fn follow(
     reloader: &Reloader,
 ) -> Result<(), NetlinkError> {
     // Opened before listing: nothing is missed in between.
-    let mut events = Events::of_links()?;
+    let mut events = Events::of_links_and_removals()?;
     let mut list = true;
     // What happened meanwhile nobody heard.
-    let _ = carriers.surveyor.send(Event::Overrun);
+    carriers.pass_on(Event::Overrun);
     loop {
         if std::mem::take(&mut list) {
             let running = Arc::clone(&running.borrow_and_update());
@@ -93,7 +93,7 @@ async fn follow(
                 }
                 Event::LinkGone(link) => carriers.link(&running.borrow(), &link, false),
                 Event::Overrun => list = true,
-                Event::Address(_) | Event::AddressGone(_) => {}
+                Event::Address(_) | Event::AddressGone(_) | Event::RouteGone(_) => {}
             },
         }
     }
@@ -115,7 +115,9 @@ async fn stands_in(running: &Running, netlink: &Netlink, index: u32) -> bool {
 
 impl Carriers {
     fn pass_on(&self, event: Event) -> Event {
-        let _ = self.surveyor.send(event.clone());
+        for listener in &self.listeners {
+            let _ = listener.send(event.clone());
+        }
         event
     }
 

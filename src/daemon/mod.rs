@@ -38,6 +38,7 @@ mod publish;
 mod queue;
 mod receivers;
 mod reload;
+mod repairs;
 mod running;
 mod snmp_server;
 mod source;

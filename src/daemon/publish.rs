@@ -122,6 +122,7 @@ mod tests {
             digest,
             last_reload: None,
             configured: None,
+            network_repairs: 0,
             receivers: Vec::new(),
             groups,
         })

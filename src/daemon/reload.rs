@@ -39,6 +39,8 @@ pub(super) enum Request {
     Reload(oneshot::Sender<Outcome>),
     /// Put the one that runs into force again: a NIC came back.
     Renew,
+    /// Put back what somebody else removed of the box's own network, and say how much that was.
+    Repair(oneshot::Sender<usize>),
 }
 
 /// Requests for reloads, in order.
@@ -55,6 +57,14 @@ impl Reloader {
     /// Has the running configuration put into force again. Never blocks: one who is refused finds others waiting.
     pub(super) fn renew(&self) {
         let _ = self.0.try_send(Request::Renew);
+    }
+
+    /// Has what somebody else removed of the box's own network put back. Returns how much that was.
+    pub(super) async fn repair(&self) -> usize {
+        let (answer, answered) = oneshot::channel();
+        // One who is stopping repairs nothing.
+        let _ = self.0.send(Request::Repair(answer)).await;
+        answered.await.unwrap_or(0)
     }
 
     /// Has the configuration loaded anew.
@@ -99,6 +109,8 @@ pub(super) struct Applier {
     pub(super) configured: Option<Instant>,
     /// This start's number.
     pub(super) incarnation: Incarnation,
+    /// How much was put back of the box's own network that somebody else had removed.
+    pub(super) network_repairs: u64,
 }
 
 /// A configuration that can be put into force without further failure.
@@ -215,6 +227,7 @@ impl Applier {
             digest: configuration.provenance.digest.to_string(),
             last_reload,
             configured: self.configured,
+            network_repairs: self.network_repairs,
             receivers: receivers.collect(),
             groups: groups.collect(),
         }
@@ -230,9 +243,21 @@ impl Applier {
     ) {
         let mut last = None;
         while let Some(request) = requests.recv().await {
-            let Request::Reload(answer) = request else {
-                self.renew(&running, &mut ports, &mailbox, last.clone()).await;
-                continue;
+            let answer = match request {
+                Request::Reload(answer) => answer,
+                Request::Renew => {
+                    self.renew(&running, &mut ports, &mailbox, last.clone()).await;
+                    continue;
+                }
+                Request::Repair(answer) => {
+                    let configuration = running.borrow().configuration.clone();
+                    let count = self.repair(&configuration).await;
+                    if count > 0 {
+                        mailbox.send(News::About(Arc::new(self.about(&configuration, last.clone()))));
+                    }
+                    let _ = answer.send(count);
+                    continue;
+                }
             };
             let outcome = self.reload(&running, &mut ports, &mailbox).await;
             match &outcome {
@@ -247,6 +272,19 @@ impl Applier {
             last = Some(outcome.clone());
             let _ = answer.send(outcome);
         }
+    }
+
+    /// Puts back what is gone of the box's own network, and returns how much that was.
+    async fn repair(&mut self, configuration: &Configuration) -> usize {
+        let repaired = network::repair(&self.netlink, wanted_network(configuration)).await;
+        for change in &repaired.changes {
+            tracing::warn!(%change, "network: it was gone, removed by somebody else or with its link");
+        }
+        for error in &repaired.errors {
+            tracing::warn!(%error, "network: what is gone can not be put back");
+        }
+        self.network_repairs += repaired.changes.len() as u64;
+        repaired.changes.len()
     }
 
     /// Puts the running configuration into force again, with the NICs as they are now.

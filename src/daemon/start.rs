@@ -15,6 +15,7 @@ use super::options::{Exit, Options};
 use super::peers::LearntAddresses;
 use super::receivers::Receivers;
 use super::reload::{Applier, ApplyError, reloader};
+use super::repairs::Repairer;
 use super::running::Running;
 use super::snmp_server::{Identity, SnmpServer, Sources};
 use super::source::Source;
@@ -173,6 +174,7 @@ async fn serve(options: &Options, log: &Log) -> Result<(), Failure> {
         started,
         configured: None,
         incarnation,
+        network_repairs: 0,
     };
     let (running, mut configured) = applier.start(configuration).await.map_err(|error| match error {
         ApplyError::Refused(reason) => refused(reason),
@@ -287,15 +289,18 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     tokio::spawn(Executor::new(Arc::clone(&context), actions).run());
     tokio::spawn(conflicts::watch(Arc::clone(&context)));
     tokio::spawn(applier.run(requests, running_sender, ports, mailbox.clone()));
-    let (link_events, events) = unbounded_channel();
-    tokio::spawn(links::watch(
-        running.clone(),
-        netlink,
-        mailbox.clone(),
-        link_events,
-        teller,
-        control.reloader.clone(),
-    ));
+    let (to_surveyor, events) = unbounded_channel();
+    let (to_repairer, undone) = unbounded_channel();
+    let reloader = control.reloader.clone();
+    let repairer = Repairer {
+        running: running.clone(),
+        netlink: netlink.clone(),
+        mailbox: mailbox.clone(),
+        reloader: reloader.clone(),
+    };
+    tokio::spawn(repairer.run(undone));
+    let listeners = [to_surveyor, to_repairer];
+    tokio::spawn(links::watch(running.clone(), netlink, mailbox.clone(), listeners, teller, reloader));
     tokio::spawn(Surveyor { running: running.clone(), events, asked, started, machine }.run());
     tokio::spawn(zones::run(running.clone(), snapshot, mailbox, options.state_dir.clone()));
     let notifier = (stop_notifier, tokio::spawn(notifier.run()));
@@ -453,6 +458,7 @@ pub(super) fn nothing_yet(configuration: &Configuration, incarnation: Incarnatio
         digest: String::new(),
         last_reload: None,
         configured: None,
+        network_repairs: 0,
         receivers: Vec::new(),
         groups: Vec::new(),
     };

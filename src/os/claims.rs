@@ -4,6 +4,7 @@
 //! The kernel hands over only what may matter: a filter knows the ranges in which the addresses lie, so that the ARP of a
 //! busy segment wakes nobody up. Whether a claim is a conflict is decided elsewhere.
 
+use super::filter::{self, ALL, JUMP_IF_EQUAL, JUMP_IF_GREATER, JUMP_IF_NOT_LESS, LOAD_HALF, LOAD_WORD, RETURN, step};
 use super::netlink::MacAddress;
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -13,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeSet;
 use std::io::{self, IoSliceMut, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
 
 /// Ranges in a filter: what lies further apart than these can tell is sorted out after the kernel.
@@ -103,18 +104,7 @@ impl Claims {
     }
 
     fn attach(&self, ranges: &[(u32, u32)]) -> io::Result<()> {
-        let mut program = program(self.own, ranges);
-        let filter = libc::sock_fprog {
-            len: u16::try_from(program.len()).map_err(io::Error::other)?,
-            filter: program.as_mut_ptr(),
-        };
-        let length = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).map_err(io::Error::other)?;
-        let fd = self.arp.get_ref().as_raw_fd();
-        // SAFETY: `filter` and the program it points to are live; the kernel only reads them.
-        let result = unsafe {
-            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, (&raw const filter).cast(), length)
-        };
-        Errno::result(result).map(drop).map_err(Into::into)
+        filter::attach(self.arp.get_ref().as_fd(), &mut program(self.own, ranges))
     }
 }
 
@@ -238,16 +228,8 @@ fn ranges(addresses: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
     joined
 }
 
-/// The filter, in the BPF of the kernel's `filter.txt`: ARP from another hardware address than `own`, whose sender's
-/// address lies in one of `ranges`.
+/// The filter: ARP from another hardware address than `own`, whose sender's address lies in one of `ranges`.
 fn program(own: MacAddress, ranges: &[(u32, u32)]) -> Vec<libc::sock_filter> {
-    const LOAD_WORD: u16 = 0x20;
-    const LOAD_HALF: u16 = 0x28;
-    const JUMP_IF_EQUAL: u16 = 0x15;
-    const JUMP_IF_GREATER: u16 = 0x25;
-    const JUMP_IF_NOT_LESS: u16 = 0x35;
-    const RETURN: u16 = 0x06;
-    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     let [a, b, c, d, e, f] = own;
     let mut program = vec![
         step(LOAD_WORD, 0, 0, 22),
@@ -261,7 +243,7 @@ fn program(own: MacAddress, ranges: &[(u32, u32)]) -> Vec<libc::sock_filter> {
         // Three steps each, so that no jump is ever too far.
         program.push(step(JUMP_IF_NOT_LESS, 0, 2, *start));
         program.push(step(JUMP_IF_GREATER, 1, 0, *end));
-        program.push(step(RETURN, 0, 0, u32::from(u16::MAX)));
+        program.push(step(RETURN, 0, 0, ALL));
     }
     program.push(step(RETURN, 0, 0, 0));
     program

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod datagram;
 pub mod echo;
 pub mod executables;
+mod filter;
 pub mod guardian;
 pub mod load;
 pub mod machine;

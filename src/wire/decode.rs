@@ -263,6 +263,7 @@ const fn reason(number: u8) -> Reason {
         11 => Reason::Lost,
         12 => Reason::Carrier,
         13 => Reason::Partition,
+        14 => Reason::Removed,
         _newer => Reason::Unknown,
     }
 }

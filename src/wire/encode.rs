@@ -184,6 +184,7 @@ const fn reason(reason: Reason) -> u8 {
         Reason::Lost => 11,
         Reason::Carrier => 12,
         Reason::Partition => 13,
+        Reason::Removed => 14,
     }
 }
 

@@ -186,6 +186,7 @@ fn kind(input: &Input) -> &'static str {
         Input::Sampled { .. } => "Sampled",
         Input::Witnessed { .. } => "Witnessed",
         Input::Claimed { .. } => "Claimed",
+        Input::Removed { .. } => "Removed",
         Input::Carrier { .. } => "Carrier",
         Input::Command(Command::Quiesce { .. }) => "Quiesce",
         Input::Command(Command::Unquiesce { .. }) => "Unquiesce",
@@ -201,7 +202,7 @@ fn kind(input: &Input) -> &'static str {
 }
 
 /// All of them.
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 21] = [
     "Tick",
     "Received",
     "Unsigned",
@@ -211,6 +212,7 @@ const KINDS: [&str; 20] = [
     "Sampled",
     "Witnessed",
     "Claimed",
+    "Removed",
     "Carrier",
     "Quiesce",
     "Unquiesce",
@@ -299,6 +301,9 @@ fn a_life_in_which_every_kind_of_input_occurs_replays_identically() {
     }
     lab.gateway(1).write_configuration(&text.replace("lease = \"1000ms\"", "lease = \"2s\""));
     assert!(lab.gateway(1).raisctl("reload").status.success());
+    lab.settle();
+    // Somebody takes an address from box 1.
+    run(&format!("ip -n {} addr del 10.99.0.101/32 dev lan", lab.gateways()[0].namespace));
     lab.settle();
     // Some other machine has an address of box 1, which asks each second whether that is so.
     run(&format!("ip -n {} addr add 10.99.0.101/32 dev lan", lab.client()));

@@ -16,6 +16,7 @@ mod notifying;
 mod operating;
 mod policies;
 mod prober;
+mod repairing;
 mod serving;
 mod signing;
 mod snmp;

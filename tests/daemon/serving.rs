@@ -264,6 +264,8 @@ fn a_box_that_was_frozen_longer_than_its_lease_serves_nothing_when_it_thaws() {
         false => Err(String::from("not yet")),
     });
     lab.settle();
+    // What its kernel dropped meanwhile was lost, and not somebody else's doing.
+    assert_eq!(lab.gateways()[2].group().unwrap().counters.repairs, 0);
     let overslept = lab.gateway(3).log().contains("late for a deadline");
     assert!(overslept, "it says that it was late");
 }

@@ -42,6 +42,7 @@ pub fn snapshot() -> Snapshot {
         digest: "ab".repeat(32),
         last_reload: Some(Err(String::from("generation 6 is older than the running 7"))),
         configured: Some(at(2)),
+        network_repairs: 7,
         receivers: vec![
             AboutReceiver {
                 address: "192.0.2.9:162".parse().unwrap(),
@@ -206,7 +207,7 @@ fn group(name: &str) -> GroupView {
     // A group that nobody has settled in, with no addresses, stands between others in index order.
     let empty = name == "dns";
     let mut counters =
-        Counters { messages_in: (1 << 32) + 5, messages_out: 36_000, acquires: 3, ..Counters::default() };
+        Counters { messages_in: (1 << 32) + 5, messages_out: 36_000, acquires: 3, repairs: 5, ..Counters::default() };
     for (number, cause) in (1..).zip(DropCause::ALL) {
         (0..number).for_each(|_| counters.drops.count(cause));
     }

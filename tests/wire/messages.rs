@@ -215,7 +215,7 @@ fn part(sender: IpAddr, rows: usize) -> impl Strategy<Value = EntryPart> {
     )
 }
 
-const REASONS: [Reason; 14] = [
+const REASONS: [Reason; 15] = [
     Reason::Unserved,
     Reason::Failback,
     Reason::Test,
@@ -229,6 +229,7 @@ const REASONS: [Reason; 14] = [
     Reason::Lost,
     Reason::Carrier,
     Reason::Partition,
+    Reason::Removed,
     Reason::Unknown,
 ];
 

@@ -133,6 +133,9 @@ pub struct Counters {
     pub releases: u64,
     /// Releases that failed.
     pub release_failures: u64,
+    /// Times an address was put back that somebody else had removed.
+    #[serde(default)]
+    pub repairs: u64,
     /// Times another box became leader, as seen here.
     pub leader_changes: u64,
 }

@@ -80,6 +80,14 @@ pub enum Input {
         /// The machine's hardware address, as `02:00:5e:00:00:01`.
         mac: String,
     },
+    /// A service address that this box holds is gone from a service interface that is up, and no action of ours removed
+    /// it.
+    Removed {
+        /// The interface.
+        interface: InterfaceName,
+        /// The address.
+        address: ServiceAddress,
+    },
     /// A service interface lost or regained its carrier.
     Carrier {
         /// The interface.
@@ -214,6 +222,18 @@ pub enum Action {
         address: ServiceAddress,
         /// Why: what moves by plan may be served for a moment longer to clients that have not heard of it (G-63).
         reason: Reason,
+    },
+    /// Configure an address again that somebody else removed from the group's service interface; no script runs. One that
+    /// was released meanwhile is left alone.
+    Restore {
+        /// Answer with this.
+        ticket: Ticket,
+        /// The group.
+        group: GroupName,
+        /// The address.
+        address: ServiceAddress,
+        /// How often that makes it, since it was last left alone.
+        times: u32,
     },
     /// Announce served addresses: gratuitous ARP, unsolicited neighbour advertisement (G-10, G-60).
     Announce {

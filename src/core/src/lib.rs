@@ -30,6 +30,7 @@ pub mod node;
 pub mod notification;
 pub mod operator;
 mod outbox;
+pub mod pace;
 pub mod params;
 pub mod quantity;
 mod replay_window;

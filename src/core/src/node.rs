@@ -175,6 +175,12 @@ impl Node {
                     group.touch();
                 }
             }
+            Input::Removed { interface, address } => {
+                for group in self.groups.values_mut() {
+                    group.removed(&interface, address, now);
+                    group.touch();
+                }
+            }
             Input::Carrier { interface, up } => {
                 let changed = if up { self.down.remove(&interface) } else { self.down.insert(interface) };
                 if changed {
@@ -206,7 +212,10 @@ impl Node {
     /// The next thing to do, in order; `None`: nothing until the next input.
     pub fn poll_action(&mut self) -> Option<Action> {
         let action = self.out.pop()?;
-        if let Action::Acquire { ticket, group, address } | Action::Release { ticket, group, address, .. } = &action {
+        if let Action::Acquire { ticket, group, address }
+        | Action::Release { ticket, group, address, .. }
+        | Action::Restore { ticket, group, address, .. } = &action
+        {
             self.tickets.insert(*ticket, (group.clone(), *address));
         }
         Some(action)

@@ -264,6 +264,8 @@ pub enum Reason {
     Carrier,
     /// The box that served it is in a part of the group that serves nothing (G-42).
     Partition,
+    /// Somebody else removed it from the box that served it, and it could not be put back there.
+    Removed,
     /// A peer of a newer release gave a reason that this one has no word for (G-6).
     Unknown,
 }
@@ -284,6 +286,7 @@ impl Reason {
             | Self::Lost
             | Self::Carrier
             | Self::Partition
+            | Self::Removed
             | Self::Unknown => false,
         }
     }
@@ -325,6 +328,7 @@ words!(Reason {
     Lost => "lost",
     Carrier => "carrier",
     Partition => "partition",
+    Removed => "removed",
     Unknown => "unknown",
 });
 

@@ -1,4 +1,4 @@
-//! What changes in the kernel without raisd asking: carriers, links, addresses.
+//! What changes in the kernel without raisd asking: carriers, links, addresses, routes.
 //!
 //! One thread waits on two subscriptions: the renewals of a thousand service addresses are a thousand events, and a lost
 //! carrier must not queue behind them.
@@ -11,9 +11,10 @@
 
 use super::carrier::Carriers;
 use super::connection::{Connection, broken};
-use super::{Address, Link, NetlinkError, Owner, address, link, worker};
+use super::{Address, Link, NetlinkError, Owner, ROUTE_MARK, Route, address, link, route, worker};
+use crate::os::filter::{self, ALL, JUMP_IF_EQUAL, LOAD_HALF, LOAD_OCTET, LOAD_WORD, RETURN, step};
 use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::BoxStream;
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use nix::sys::time::TimeSpec;
@@ -51,6 +52,8 @@ pub enum Event {
     Address(Address),
     /// An address is gone.
     AddressGone(Address),
+    /// A route of ours is gone. The kernel does not tell of those that go with their link.
+    RouteGone(Route),
     /// Events were lost: list what matters anew.
     Overrun,
 }
@@ -65,16 +68,17 @@ impl Events {
     /// # Errors
     /// [`NetlinkError::Socket`].
     pub fn open() -> Result<Self, NetlinkError> {
-        Self::subscribed(|| subscribe(&[MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr]))
+        Self::subscribed(|| subscribe(ADDRESSES, None))
     }
 
-    /// Opens it for links alone. Every renewal of every service address is an event too, and what nobody listens to the
-    /// kernel does not even write.
+    /// Opens it for links, and for addresses and routes of ours that go. Every renewal of every service address is an
+    /// event too, and every end of one that lingers: of those the kernel wakes nobody up.
     ///
     /// # Errors
     /// [`NetlinkError::Socket`].
-    pub fn of_links() -> Result<Self, NetlinkError> {
-        Self::subscribed(|| Ok(stream::pending().boxed()))
+    pub fn of_links_and_removals() -> Result<Self, NetlinkError> {
+        let routes = [MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route];
+        Self::subscribed(move || subscribe(&[ADDRESSES, &routes].concat(), Some(&mut removals())))
     }
 
     fn subscribed(
@@ -114,7 +118,7 @@ struct Watch {
 
 impl Watch {
     async fn open(addresses: Subscription, sender: mpsc::Sender<Event>) -> Result<Self, NetlinkError> {
-        let links = subscribe(&[MulticastGroup::Link])?;
+        let links = subscribe(&[MulticastGroup::Link], None)?;
         let mut connection = Connection::open()?;
         let present = link::list_bare(&mut connection).await?;
         let told = present.into_iter().map(|link| (link.index, (link.name, link.carrier))).collect();
@@ -169,7 +173,7 @@ impl Watch {
         match &event {
             Event::Link(link) => drop(self.told.insert(link.index, (link.name.clone(), link.carrier))),
             Event::LinkGone(link) => drop(self.told.remove(&link.index)),
-            Event::Address(_) | Event::AddressGone(_) | Event::Overrun => {}
+            Event::Address(_) | Event::AddressGone(_) | Event::RouteGone(_) | Event::Overrun => {}
         }
         if self.overrun {
             self.overrun = self.sender.try_send(Event::Overrun).is_err();
@@ -228,8 +232,37 @@ impl Looks {
     }
 }
 
-fn subscribe(groups: &[MulticastGroup]) -> Result<Subscription, NetlinkError> {
+const ADDRESSES: &[MulticastGroup] = &[MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+
+/// A filter for messages that tell of an address that is gone, but not from `lo`, or of a route of ours.
+fn removals() -> [libc::sock_filter; 9] {
+    // Where netlink(7) and rtnetlink(7) have the message's type, `ifaddrmsg`'s index and `rtmsg`'s protocol.
+    const TYPE: u32 = 4;
+    const ADDRESS_INDEX: u32 = 16 + 4;
+    const ROUTE_PROTOCOL: u32 = 16 + 5;
+    // Netlink counts as the machine does, BPF as the network does.
+    let kind = |kind: u16| u32::from(kind.to_be());
+    [
+        step(LOAD_HALF, 0, 0, TYPE),
+        step(JUMP_IF_EQUAL, 0, 2, kind(libc::RTM_DELADDR)),
+        step(LOAD_WORD, 0, 0, ADDRESS_INDEX),
+        step(JUMP_IF_EQUAL, 3, 4, super::LOOPBACK.to_be()),
+        step(JUMP_IF_EQUAL, 0, 2, kind(libc::RTM_DELROUTE)),
+        step(LOAD_OCTET, 0, 0, ROUTE_PROTOCOL),
+        step(JUMP_IF_EQUAL, 1, 0, u32::from(ROUTE_MARK)),
+        step(RETURN, 0, 0, 0),
+        step(RETURN, 0, 0, ALL),
+    ]
+}
+
+fn subscribe(
+    groups: &[MulticastGroup],
+    program: Option<&mut [libc::sock_filter]>,
+) -> Result<Subscription, NetlinkError> {
     let (mut connection, _, messages) = rtnetlink::new_multicast_connection(groups).map_err(broken)?;
+    if let Some(program) = program {
+        filter::attach(connection.socket_mut().socket_ref().as_fd(), program).map_err(broken)?;
+    }
     // Refused without CAP_NET_ADMIN: then an overrun is told sooner.
     let _ = setsockopt(connection.socket_mut().socket_ref(), RcvBufForce, &RECEIVE_BUFFER);
     tokio::spawn(connection);
@@ -249,6 +282,9 @@ fn event(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<Event> {
             address::from_message(&message).filter(|address| address.owner != Owner::Service).map(Event::Address)
         }
         RouteNetlinkMessage::DelAddress(message) => address::from_message(&message).map(Event::AddressGone),
+        RouteNetlinkMessage::DelRoute(message) => {
+            route::from_message(&message).filter(|route| route.ours).map(Event::RouteGone)
+        }
         _ => None,
     }
 }

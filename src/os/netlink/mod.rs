@@ -45,6 +45,9 @@ pub const BOX_MARK: u8 = 0x53;
 /// Protocol number of routes: `R`, 82, unassigned in iproute2's `rt_protos`.
 pub const ROUTE_MARK: u8 = 0x52;
 
+/// `lo` has this index in every network namespace.
+const LOOPBACK: u32 = 1;
+
 /// What the kernel would not do. Unless said otherwise nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NetlinkError {

@@ -57,7 +57,7 @@ pub(in crate::os) async fn list(connection: &mut Connection) -> Result<Vec<Route
     Ok(routes)
 }
 
-fn from_message(message: &RouteMessage) -> Option<Route> {
+pub(super) fn from_message(message: &RouteMessage) -> Option<Route> {
     let header = &message.header;
     let to = match header.address_family {
         AddressFamily::Inet => IpAddr::from(Ipv4Addr::UNSPECIFIED),

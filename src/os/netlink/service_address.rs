@@ -15,8 +15,9 @@
 use super::address::{self, Address, Kind, Owner};
 use super::batch;
 use super::connection::PORTION;
-use super::{Netlink, NetlinkError, State};
+use super::{LOOPBACK, Netlink, NetlinkError, State, link};
 use nix::errno::Errno;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -35,8 +36,6 @@ pub struct LeftBehind {
 /// Addresses that are acquired in one piece of work: nobody serves them meanwhile, and each piece more is a way to the
 /// thread and back on a box that has just become busy.
 const TOGETHER: usize = 1024;
-/// `lo` has this index in every network namespace.
-const LOOPBACK: u32 = 1;
 
 impl Netlink {
     /// Configures service addresses on a link with a lease (rounded up to whole seconds). One that an earlier life left
@@ -58,6 +57,25 @@ impl Netlink {
         let all = addresses.to_vec();
         let failed = self.run(async move |state| state.renew(interface_index, &all, lease).await).await;
         failed.unwrap_or_else(|error| addresses.iter().map(|address| (*address, error.clone())).collect())
+    }
+
+    /// Configures service addresses again that are missing. Those that were released meanwhile are left alone, those that
+    /// are there after all begin their lease anew.
+    ///
+    /// Fails per address, as [`acquire`](Self::acquire) does; one that failed is not held any more.
+    pub async fn restore(&self, interface_index: u32, addresses: &[IpAddr], lease: Duration) -> Failures {
+        let restore =
+            async move |state: &mut State, addresses: &[IpAddr]| state.restore(interface_index, addresses, lease).await;
+        self.each(addresses, PORTION, restore).await
+    }
+
+    /// Which of some service addresses, each with its link's index, should be there and are not, though their link is up:
+    /// acquired, not released, and removed by somebody else. A link that is down, or gone, takes addresses with it.
+    ///
+    /// # Errors
+    /// [`NetlinkError::Socket`].
+    pub async fn missing(&self, of: Vec<(u32, IpAddr)>) -> Result<Vec<(u32, IpAddr)>, NetlinkError> {
+        self.run(async move |state| state.missing(of).await).await
     }
 
     /// Removes service addresses. One that is not there any more, or whose link is gone, is as good as removed.
@@ -109,6 +127,36 @@ impl Netlink {
 
 impl State {
     async fn acquire(&mut self, index: u32, addresses: &[IpAddr], lease: Duration) -> Result<Failures, NetlinkError> {
+        let failures = self.add(index, addresses, lease).await?;
+        let failed = |address: &IpAddr| failures.iter().any(|(failed, _)| failed == address);
+        self.held.extend(addresses.iter().filter(|address| !failed(address)).map(|address| (index, *address)));
+        Ok(failures)
+    }
+
+    async fn restore(&mut self, index: u32, addresses: &[IpAddr], lease: Duration) -> Result<Failures, NetlinkError> {
+        let held: Vec<_> = addresses.iter().copied().filter(|address| self.held.contains(&(index, *address))).collect();
+        let failures = self.add(index, &held, lease).await?;
+        // What is there in its place, if anything, is somebody else's: it is not to be removed as ours.
+        failures.iter().for_each(|(address, _)| _ = self.held.remove(&(index, *address)));
+        Ok(failures)
+    }
+
+    async fn missing(&mut self, mut of: Vec<(u32, IpAddr)>) -> Result<Vec<(u32, IpAddr)>, NetlinkError> {
+        of.retain(|held| self.held.contains(held));
+        if of.is_empty() {
+            return Ok(of);
+        }
+        let links = link::list_bare(&mut self.connection).await?;
+        let up: BTreeSet<u32> = links.iter().filter(|link| link.up).map(|link| link.index).collect();
+        let all = address::list(&mut self.connection).await?;
+        let ours = all.iter().filter(|entry| entry.owner == Owner::Service);
+        let present: BTreeSet<_> = ours.map(|entry| (entry.interface_index, entry.address)).collect();
+        of.retain(|held| up.contains(&held.0) && !present.contains(held));
+        Ok(of)
+    }
+
+    /// Adds addresses, and adopts those that are there and ours.
+    async fn add(&mut self, index: u32, addresses: &[IpAddr], lease: Duration) -> Result<Failures, NetlinkError> {
         let mut failures = self.put(index, addresses, Kind::Service(lease), batch::Kind::Add)?;
         let exists = |error: &NetlinkError| matches!(error, NetlinkError::Refused { errno: Errno::EEXIST, .. });
         let present: Vec<_> = failures.extract_if(.., |(_, error)| exists(error)).map(|(address, _)| address).collect();
@@ -117,8 +165,6 @@ impl State {
             failures.extend(self.put(index, &ours, Kind::Service(lease), batch::Kind::Replace)?);
             failures.extend(foreign.into_iter().map(|address| (address, NetlinkError::ForeignAddress(address))));
         }
-        let failed = |address: &IpAddr| failures.iter().any(|(failed, _)| failed == address);
-        self.held.extend(addresses.iter().filter(|address| !failed(address)).map(|address| (index, *address)));
         Ok(failures)
     }
 

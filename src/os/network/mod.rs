@@ -192,9 +192,24 @@ pub async fn apply(netlink: &Netlink, wanted: Wanted) -> Applied {
     applied.unwrap_or_else(|error| Applied { errors: vec![error.into()], ..Applied::default() })
 }
 
+/// Puts back what of the box's own addresses and routes is gone from links that are up, and changes nothing else: a link
+/// that somebody set down stays down.
+pub async fn repair(netlink: &Netlink, wanted: Wanted) -> Applied {
+    let applied = netlink.with_connection(async move |kernel| repair_now(kernel, &wanted).await).await;
+    applied.unwrap_or_else(|error| Applied { errors: vec![error.into()], ..Applied::default() })
+}
+
+async fn repair_now(kernel: &mut Connection, wanted: &Wanted) -> Result<Applied, NetlinkError> {
+    let present = Present::list(kernel).await?;
+    let (interfaces, _) = plan::find_links(wanted, &present.links);
+    let mut applied = Applied { interfaces, ..Applied::default() };
+    let (steps, _) = plan::steps(wanted, &applied.interfaces, &present);
+    applied.carry_out(kernel, plan::repairs(steps, &present.links)).await;
+    Ok(applied)
+}
+
 async fn apply_now(kernel: &mut Connection, wanted: &Wanted) -> Result<Applied, NetlinkError> {
-    let links = link::list(kernel).await?;
-    let present = Present { links, addresses: address::list(kernel).await?, routes: route::list(kernel).await? };
+    let present = Present::list(kernel).await?;
     let (interfaces, errors) = plan::find_links(wanted, &present.links);
     let mut applied = Applied { interfaces, errors, changes: Vec::new() };
     for setting in sysctl::wanted(wanted, &applied.interfaces) {
@@ -205,13 +220,26 @@ async fn apply_now(kernel: &mut Connection, wanted: &Wanted) -> Result<Applied, 
     }
     let (steps, errors) = plan::steps(wanted, &applied.interfaces, &present);
     applied.errors.extend(errors);
-    for Step { index, change } in steps {
-        match take(kernel, index, &change).await {
-            Ok(()) => applied.changes.push(change),
-            Err(source) => applied.errors.push(NetworkError::Step { change: Box::new(change), source }),
+    applied.carry_out(kernel, steps).await;
+    Ok(applied)
+}
+
+impl Present {
+    async fn list(kernel: &mut Connection) -> Result<Self, NetlinkError> {
+        let links = link::list(kernel).await?;
+        Ok(Self { links, addresses: address::list(kernel).await?, routes: route::list(kernel).await? })
+    }
+}
+
+impl Applied {
+    async fn carry_out(&mut self, kernel: &mut Connection, steps: Vec<Step>) {
+        for Step { index, change } in steps {
+            match take(kernel, index, &change).await {
+                Ok(()) => self.changes.push(change),
+                Err(source) => self.errors.push(NetworkError::Step { change: Box::new(change), source }),
+            }
         }
     }
-    Ok(applied)
 }
 
 async fn take(kernel: &mut Connection, index: u32, change: &Change) -> Result<(), NetlinkError> {

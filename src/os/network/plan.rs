@@ -50,6 +50,21 @@ pub(super) fn steps(
     (steps, errors)
 }
 
+/// Those of the steps that put back what somebody else removed.
+pub(super) fn repairs(mut steps: Vec<Step>, links: &[Link]) -> Vec<Step> {
+    let is_up = |index| links.iter().any(|link| link.index == index && link.up);
+    steps.retain(|step| match step.change {
+        Change::AddressAdded { .. } | Change::RouteAdded(_) => is_up(step.index),
+        Change::LinkUp { .. }
+        | Change::Mtu { .. }
+        | Change::Setting { .. }
+        | Change::AddressRemoved { .. }
+        | Change::RouteReplaced(_)
+        | Change::RouteRemoved(_) => false,
+    });
+    steps
+}
+
 fn link_steps(wanted: &Wanted, found: &BTreeMap<String, Link>) -> Vec<Step> {
     let mut steps = Vec::new();
     for interface in &wanted.interfaces {
@@ -284,6 +299,21 @@ mod tests {
         ];
         for (address, length, expected) in rows {
             assert_eq!(prefix_of(address.parse().unwrap(), length).to_string(), expected, "{address}/{length}");
+        }
+    }
+
+    #[test]
+    fn a_repair_puts_back_what_is_gone_from_a_link_that_is_up_and_does_nothing_else() {
+        let mut wanted = wanted(&["10.9.0.1/24"], &[route("10.0.0.0/8", "10.9.0.254", 100, true)]);
+        wanted.interfaces[0].mtu = Some(9000);
+        let put_back = ["lan: 10.9.0.1/24 added", "route 10.0.0.0/8 via 10.9.0.254 metric 100 added"];
+        for (up, expected) in [(true, &put_back[..]), (false, &[])] {
+            let left = vec![address("10.9.0.7/24", Owner::Box)];
+            let present = Present { links: vec![link(1, up)], addresses: left, routes: vec![] };
+            let (found, _) = find_links(&wanted, &present.links);
+            let steps = repairs(steps(&wanted, &found, &present).0, &present.links);
+            let changes: Vec<_> = steps.iter().map(|step| step.change.to_string()).collect();
+            assert_eq!(changes, expected, "up: {up}");
         }
     }
 

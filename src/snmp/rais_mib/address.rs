@@ -33,6 +33,7 @@ pub(in crate::snmp) const fn reason(reason: Option<Reason>) -> Value<'static> {
         Some(Reason::Lost) => 12,
         Some(Reason::Carrier) => 13,
         Some(Reason::Partition) => 14,
+        Some(Reason::Removed) => 15,
     })
 }
 

@@ -119,6 +119,7 @@ impl ByName for GroupTable {
         52,
         CHOICE_ADMIN,
         54,
+        55,
     ];
     const WRITABLE: &'static [(u32, Syntax)] =
         &[(FAILBACK_ADMIN, Syntax::OneOf(&[CONFIGURED, 2, 3])), (CHOICE_ADMIN, Syntax::OneOf(&[CONFIGURED, 2, 3]))];
@@ -187,6 +188,7 @@ impl ByName for GroupTable {
             }),
             CHOICE_ADMIN => Value::Integer(choice_admin(group.policy.choice)),
             54 => Value::counter(group.policy.version.0),
+            55 => Value::counter(counters.repairs),
             FIRST_DROP.. => match DropCause::ALL.get((column - FIRST_DROP) as usize) {
                 Some(cause) => Value::counter(counters.drops.of(*cause)),
                 None => Value::NoSuchInstance,

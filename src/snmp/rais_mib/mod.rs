@@ -66,6 +66,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::scalar(rais!(1, 1, 11), overview::machine_id),
     Entry::scalar(rais!(1, 1, 12), overview::image_slot),
     Entry::scalar(rais!(1, 1, 13), overview::config_last_change),
+    Entry::scalar(rais!(1, 1, 14), overview::network_repairs),
     Entry::table(rais!(1, 2, 1), &Named(group::GroupTable)),
     Entry::table(rais!(1, 3, 1), &Grouped(host::HostTable)),
     Entry::table(rais!(1, 4, 1), &control_address::ControlAddressTable),

@@ -62,3 +62,7 @@ pub(super) fn image_slot<'a>(served: &Served<'a>) -> Value<'a> {
 pub(super) fn config_last_change<'a>(served: &Served<'a>) -> Value<'a> {
     time_stamp(served.snapshot.about.configured, served.started())
 }
+
+pub(super) fn network_repairs<'a>(served: &Served<'a>) -> Value<'a> {
+    Value::counter(served.snapshot.about.network_repairs)
+}

@@ -11,6 +11,8 @@ pub enum Work {
     Acquire,
     /// Run the release script, remove it.
     Release,
+    /// Configure it again.
+    Restore,
 }
 
 /// A piece of work with its ticket.
@@ -55,6 +57,11 @@ impl Kernel {
     /// Removes an address.
     pub fn remove(&mut self, address: ServiceAddress) {
         self.leases.remove(&address);
+    }
+
+    /// Drops what ran out while nobody renewed it, and says what that was.
+    pub fn expire(&mut self, now: Micros) -> Vec<ServiceAddress> {
+        self.leases.extract_if(.., |_, until| now >= *until).map(|(address, _)| address).collect()
     }
 
     /// What is configured.

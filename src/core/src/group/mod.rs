@@ -2,7 +2,7 @@
 //!
 //! Here are its state and its clockwork; who is well is in `health`, what it says in `transmit`, what it makes of what it
 //! hears in `receive`, what it does with addresses in `serving`, how it leads in `leading`, how it goes in `leaving`,
-//! how it learns that its life is not its newest in `lives`, whether its part of the group may serve in `partition`, which
+//! what it does about addresses that somebody else removes in `repair`, how it learns that its life is not its newest in `lives`, whether its part of the group may serve in `partition`, which
 //! orders wait for news in `waiting`, and its picture in `picture`.
 //! It knows nothing of other groups, and of the box only what it is told.
 
@@ -17,6 +17,7 @@ mod partition;
 mod picture;
 mod policy;
 mod receive;
+mod repair;
 mod serving;
 mod transmit;
 mod waiting;
@@ -48,6 +49,7 @@ use partition::Side;
 use picture::Track;
 use policy::Governed;
 use receive::Wish;
+use repair::Repair;
 use serving::Held;
 use transmit::Schedule;
 use waiting::Waiting;
@@ -136,6 +138,7 @@ pub(crate) struct Group {
     waiting: BTreeMap<ServiceAddress, Waiting>,
     announcer: Announcer,
     suspects: BTreeMap<ServiceAddress, Suspect>,
+    repairs: BTreeMap<ServiceAddress, Repair>,
     next_renewal: Instant,
     /// This box's own entry without ages, and its version (G-3).
     rows: Vec<Row>,
@@ -200,6 +203,7 @@ impl Group {
             waiting: BTreeMap::new(),
             announcer: Announcer::new(&params, now),
             suspects: BTreeMap::new(),
+            repairs: BTreeMap::new(),
             next_renewal: now + params.lease / 3,
             rows: Vec::new(),
             entry_version: EntryVersion::default(),
@@ -360,6 +364,7 @@ impl Group {
         }
         self.probe(now, out);
         self.leave_when_done(now, out);
+        self.restore(now, out);
         self.announce_and_renew(now, out);
         self.transmit(now, out);
         self.due = self.next_due();
@@ -496,6 +501,7 @@ impl Group {
             self.services.timeout(),
             self.control.as_ref().and_then(Control::timeout),
             self.announcer.timeout(),
+            self.next_restore(),
             self.stage.timeout(&self.params),
         ];
         timeouts.into_iter().flatten().min().unwrap_or(Instant::ZERO + Duration::MAX)

@@ -1,6 +1,7 @@
 //! What this box does with service addresses: acquire, release, announce, renew (A, figures 5A to 5C; G-30 to G-33).
 
 use super::Group;
+use super::repair::Repair;
 use crate::address::ServiceAddress;
 use crate::holding::{Ended, Holding};
 use crate::info_message::Claim;
@@ -45,6 +46,7 @@ impl Group {
         let ticket = out.ticket();
         if held.holding.release(ticket, now) {
             held.reason = reason;
+            self.repairs.remove(&address);
             out.push(Action::Release { ticket, group: self.name.clone(), address, reason });
             self.holding_changed(out);
         }
@@ -63,7 +65,7 @@ impl Group {
         out.changed();
     }
 
-    /// Takes in the end of an action; `false`: it is none of this group's.
+    /// Takes in the end of an action.
     pub(crate) fn finished(
         &mut self,
         address: ServiceAddress,
@@ -72,10 +74,14 @@ impl Group {
         now: Instant,
         out: &mut Outbox,
     ) {
+        if self.restored(address, ticket, &result, now, out) {
+            return;
+        }
         let Some(held) = self.holdings.get_mut(&address) else { return };
         let (ended, reason) = (held.holding.finished(ticket, result.is_ok(), now), held.reason);
         if held.holding == Holding::Released {
             self.holdings.remove(&address);
+            self.repairs.remove(&address);
         }
         let group = self.name.clone();
         let error = result.err();
@@ -154,10 +160,12 @@ impl Group {
             return;
         }
         self.next_renewal = now + self.params.lease / 3;
-        // An address that is still being acquired is configured already while its script runs.
+        // An address that is still being acquired is configured already while its script runs. A renewal would put one
+        // back that somebody removed, too soon and uncounted.
         let kept = |held: &Held| !matches!(held.holding, Holding::Releasing { .. } | Holding::Released);
-        let addresses: Vec<_> =
-            self.holdings.iter().filter(|(_, held)| kept(held)).map(|(address, _)| *address).collect();
+        let gone = |address| self.repairs.get(address).is_some_and(Repair::is_needed);
+        let kept = self.holdings.iter().filter(|(address, held)| kept(held) && !gone(address));
+        let addresses: Vec<_> = kept.map(|(address, _)| *address).collect();
         if !addresses.is_empty() {
             out.push(Action::Renew { group: self.name.clone(), addresses });
         }

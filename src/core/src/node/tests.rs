@@ -28,6 +28,7 @@ mod limits;
 mod lives;
 mod operator;
 mod policies;
+mod removals;
 mod schedule;
 
 impl Lab {
@@ -81,7 +82,7 @@ impl Lab {
                     }
                     continue;
                 }
-                Action::Acquire { ticket, .. } | Action::Release { ticket, .. } => {
+                Action::Acquire { ticket, .. } | Action::Release { ticket, .. } | Action::Restore { ticket, .. } => {
                     let finished = Input::Finished { ticket: *ticket, result: Ok(()) };
                     self.nodes.get_mut(&n).unwrap().handle(now, finished);
                 }

@@ -24,6 +24,7 @@
 //! | rolling upgrade, box by box | 6 %; another 4 % begin with both releases |
 //! | a box loses its start counter, its clock never set | 3 % of the orderly and rough ones, in half of those with somebody who replays soon after |
 //! | the operator changes when addresses go home, said to any box, once or twice | 4 % of the orderly and rough ones |
+//! | somebody removes an address from a box, up to six times | 4 % of the orderly and rough ones |
 //! | a datagram recorder who replays | 2 % of the orderly and rough ones: 20 to 2,000 datagrams, in 70 % of those soon after a box was killed and started anew |
 //!
 //! Then 1 to 6 faults (mild: 1 to 3, one after the other) from the tables in [`Scenario::draw_fault`], each for 50 ms to
@@ -40,6 +41,8 @@ use std::time::Duration;
 const REPLAYS: u64 = 20;
 /// The same of those where the operator changes a policy.
 const POLICIES: u64 = 40;
+/// The same of those where somebody removes addresses behind a box's back.
+const REMOVALS: u64 = 40;
 /// The same of those where a box loses its start counter.
 const FORGETS: u64 = 30;
 
@@ -206,6 +209,10 @@ impl Scenario {
         for _ in 0..if r.chance(POLICIES) { r.between(1, 2) } else { 0 } {
             let wanted = r.pick(&[None, Some(FailbackOrder::Immediate), Some(FailbackOrder::Manual)]);
             let fault = Fault::Failback(r.index(self.boxes.len()), wanted);
+            self.episodes.push(Episode { from: at(r), until: None, fault });
+        }
+        for _ in 0..if r.chance(REMOVALS) { r.between(1, 6) } else { 0 } {
+            let fault = Fault::Remove(r.index(self.boxes.len()), r.index(self.addresses));
             self.episodes.push(Episode { from: at(r), until: None, fault });
         }
         self.episodes.sort_by_key(|episode| episode.from);

@@ -71,6 +71,8 @@ pub enum Fault {
     Move(usize, usize),
     /// The operator asks the leader to have the address released.
     Release(usize),
+    /// Somebody removes the address from the box, if it is there.
+    Remove(usize, usize),
 }
 
 /// What a fault does to what boxes hear of each other.
@@ -136,6 +138,7 @@ impl Fault {
                 | Self::Reload(..)
                 | Self::Move(..)
                 | Self::Release(_)
+                | Self::Remove(..)
                 | Self::Replay(_)
         )
     }
@@ -158,7 +161,8 @@ impl Fault {
             | Self::Failback(index, _)
             | Self::Scripts(index, _)
             | Self::Load(index, _)
-            | Self::Reload(index, _) => Some(index),
+            | Self::Reload(index, _)
+            | Self::Remove(index, _) => Some(index),
             _ => None,
         }
     }
@@ -199,6 +203,7 @@ impl Fault {
             Self::Load(i, load) => format!("the load of box {} is {load} now", i + 1),
             Self::Reload(i, config) => format!("box {} is given configuration {}", i + 1, config + 1),
             Self::Move(i, address) => format!("the operator moves address {address} to box {}", i + 1),
+            Self::Remove(i, address) => format!("somebody removes address {address} from box {}", i + 1),
             Self::Release(address) => format!("the operator has address {address} released"),
         }
     }

@@ -30,6 +30,10 @@ impl World {
                 let group = self.group_named(&group);
                 self.queue_job(index, group, address, Job { work: Work::Release, ticket });
             }
+            Action::Restore { ticket, group, address, .. } => {
+                let group = self.group_named(&group);
+                self.queue_job(index, group, address, Job { work: Work::Restore, ticket });
+            }
             Action::Announce { addresses, .. } => {
                 for address in addresses {
                     self.clients.insert(address, index);
@@ -166,8 +170,9 @@ impl World {
         let (wait, done) = match job.work {
             Work::Acquire => (NETLINK, false),
             Work::Release => (self.script(index) + NETLINK, true),
+            Work::Restore => (NETLINK, true),
         };
-        let fails = done && self.scripts_fail(index);
+        let fails = job.work == Work::Release && self.scripts_fail(index);
         self.boxes[index].kernel.fails.insert(ticket, fails);
         self.at(self.now + wait, Event::Step { at: index, life, group, address, ticket, done });
     }
@@ -197,6 +202,12 @@ impl World {
         if failed || job.work == Work::Release {
             self.boxes[index].kernel.remove(address);
             self.moved(index, address, "removes");
+        }
+        if job.work == Work::Restore {
+            let lease = self.scenario.configs[self.boxes[index].config].lease;
+            self.boxes[index].kernel.add(address, self.now + lease);
+            self.note(|| format!("  box {} puts {} back", index + 1, address.0));
+            self.judge(|world| invariants::one_server::of(world, group, address));
         }
         let jobs = self.boxes[index].kernel.jobs.entry(address).or_default();
         jobs.pop_front();

@@ -3,7 +3,7 @@
 use super::looks::Disturbance;
 use super::{Event, Recorded, World, address_of, id_of};
 use crate::scenario::{Fault, REPLAYING, Scripts};
-use rais_core::address::GroupName;
+use rais_core::address::{GroupName, ServiceAddress};
 use rais_core::counters::DropCause;
 use rais_core::io::{Command, Input};
 
@@ -82,6 +82,7 @@ impl World {
                 self.ask_leader(address, |group, _| Command::Release { group, address: address_of(address) });
             }
             Fault::Replay(count) => self.replay(count),
+            Fault::Remove(index, address) => self.remove_behind_its_back(index, address),
             _ => {}
         }
     }
@@ -126,6 +127,10 @@ impl World {
 
     fn thaw(&mut self, index: usize) {
         self.excuse_the_thawed(index);
+        // The kernel's news may be heard before anything else.
+        for gone in self.boxes[index].kernel.expire(self.now) {
+            self.tell_of_removal(index, gone);
+        }
         for event in std::mem::take(&mut self.boxes[index].backlog) {
             self.happen(event);
         }
@@ -138,6 +143,25 @@ impl World {
         for lan in 0..2 {
             self.set_carrier(index, lan, self.boxes[index].carrier[lan]);
         }
+    }
+
+    fn remove_behind_its_back(&mut self, index: usize, address: usize) {
+        let address = address_of(address);
+        if self.boxes[index].kernel.has(address, self.now) {
+            self.boxes[index].kernel.remove(address);
+            if self.boxes[index].frozen {
+                self.boxes[index].backlog.push_back(Event::Removed { at: index, address });
+            } else {
+                self.tell_of_removal(index, address);
+            }
+        }
+    }
+
+    pub(super) fn tell_of_removal(&mut self, index: usize, address: ServiceAddress) {
+        let number = (0..self.scenario.addresses).find(|number| address_of(*number) == address);
+        let group = number.map_or(0, |number| self.scenario.group_of(number));
+        let lan = usize::from(self.scenario.groups[group].own_lan);
+        self.handle(index, Input::Removed { interface: self.names.lans[lan].clone(), address });
     }
 
     fn set_carrier(&mut self, index: usize, lan: usize, up: bool) {

@@ -100,6 +100,11 @@ enum Event {
     },
     /// A thawed daemon gets to read its configuration.
     Reload(usize),
+    /// The kernel says that somebody removed an address.
+    Removed {
+        at: usize,
+        address: ServiceAddress,
+    },
     Witnessed {
         at: usize,
         life: u32,
@@ -439,6 +444,7 @@ impl World {
                 self.live_on(at, incarnation);
             }
             Event::Tested { .. } | Event::Sampled { .. } | Event::Witnessed { .. } | Event::Outlived { .. } => {}
+            Event::Removed { at, address } => self.tell_of_removal(at, address),
             Event::Reload(index) => self.reload(index),
             Event::Begin(episode) => self.begin(episode),
             Event::End(episode) => self.finish(episode),
