@@ -6,8 +6,7 @@
 //!
 //! *Numbers* are reserved on disk in blocks before they are used. A life that ends well says which was its last; after one
 //! that did not, counting goes on behind its block, because receivers may have seen numbers that the disk has not. A
-//! reservation that the disk refuses is tried again with every event. Only a life in which it refuses all of them, and that
-//! then does not end well, can have used numbers that another one uses: such events still differ in their incarnation.
+//! reservation that the disk refuses is tried again with every event, and the event table counts on elsewhere meanwhile.
 //!
 //! *Wear*: lines go to the kernel at once, so that a killed daemon loses nothing, and from there to the disk at most every
 //! [`SYNC_EVERY`]: some 20 KB of a flash's blocks each, 170 MB a day at the very worst. A power cut loses that much.
@@ -21,6 +20,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,7 @@ pub(super) struct Left {
 pub(super) struct EventLog {
     queue: Sender<Entry>,
     full: bool,
+    reserved: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -90,14 +92,20 @@ impl EventLog {
     /// The file system's: nothing can be written in this life.
     pub(super) fn open(directory: &Path, newest: u64) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let mut numbers = Numbers { lines: Writer::open(directory)?, reserved: 0 };
+        let mut numbers = Numbers::new(Writer::open(directory)?);
+        let reserved = Arc::clone(&numbers.reserved);
         if let Err(error) = numbers.reserve_behind(newest) {
             tracing::error!(%error, "the disk refuses events; they are kept in memory");
         }
         File::open(directory)?.sync_all()?;
         let (queue, entries) = queue(QUEUE);
         std::thread::Builder::new().name(String::from("event-log")).spawn(move || write_down(&entries, numbers))?;
-        Ok(Self { queue, full: false })
+        Ok(Self { queue, full: false, reserved })
+    }
+
+    /// Up to this number all are reserved on disk, for this life or an earlier one.
+    pub(super) fn reserved(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed)
     }
 
     /// Leaves an event for the writer; if too many wait it is left out.
@@ -202,19 +210,23 @@ trait Lines {
 struct Numbers<L> {
     lines: L,
     /// Up to this one, on disk.
-    reserved: u64,
+    reserved: Arc<AtomicU64>,
 }
 
 impl<L: Lines> Numbers<L> {
+    fn new(lines: L) -> Self {
+        Self { lines, reserved: Arc::default() }
+    }
+
     /// Has at least [`AHEAD`] numbers behind this one on disk, or a whole block of them.
     fn reserve_behind(&mut self, number: u64) -> io::Result<()> {
-        if number + AHEAD <= self.reserved {
+        if number + AHEAD <= self.reserved.load(Ordering::Relaxed) {
             return Ok(());
         }
         let through = number + BLOCK;
         self.lines.put(&Line::Reserved { through })?;
         self.lines.sync()?;
-        self.reserved = through;
+        self.reserved.store(through, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -440,7 +452,7 @@ mod tests {
         let (took, lines) = std::sync::mpsc::channel();
         let (queue, entries) = queue(QUEUE);
         // It is full when the life begins, and for the first reservation and two events.
-        let mut numbers = Numbers { lines: Refusing { times: 5, took }, reserved: 0 };
+        let mut numbers = Numbers::new(Refusing { times: 5, took });
         assert!(numbers.reserve_behind(100).is_err());
         (101..=110).for_each(|number| queue.try_send(Entry::Event(event(number))).unwrap());
         drop(queue);
@@ -466,7 +478,7 @@ mod tests {
         let (queue, entries) = queue(3 * BLOCK as usize);
         (1..=3 * BLOCK).for_each(|number| queue.try_send(Entry::Event(event(number))).unwrap());
         drop(queue);
-        write_down(&entries, Numbers { lines: Refusing { times: 0, took }, reserved: 0 });
+        write_down(&entries, Numbers::new(Refusing { times: 0, took }));
         let (mut reserved, mut reservations) = (0, 0);
         for line in lines {
             match line {

@@ -3,6 +3,7 @@
 
 use super::event_log::{self, EventLog, Left};
 use crate::event::Event;
+use crate::os::{clock, random};
 use crate::snmp::EventSource;
 use rais_core::notification::Notification;
 use rais_core::quantity::Incarnation;
@@ -28,9 +29,43 @@ pub(super) struct Unnumbered {
     pub(super) text: String,
 }
 
+/// Who counts on from what is on disk does not come so far: it is where lives count that the disk refuses.
+const FAR: u64 = 1 << 31;
+/// An index of raisEventTable has no more.
+const LAST: u64 = u32::MAX as u64;
+
+/// Which number is next. One that the disk has reserved is used by nobody else. Where it refuses, counting goes on at some
+/// place far away, which another life that it refuses will not hit on either.
+#[derive(Debug, Default)]
+struct Numbering {
+    newest: u64,
+    /// It has gone away, and nothing was reserved since.
+    away: bool,
+}
+
+impl Numbering {
+    fn next(&mut self, reserved: u64, chance: impl FnOnce() -> u64) -> u64 {
+        let next = self.newest + 1;
+        let away = next > reserved;
+        self.newest = if away && !self.away { far_from(next, chance()) } else { next };
+        self.away = away;
+        self.newest
+    }
+}
+
+/// A place far beyond a number, with more than half of what is left behind it.
+fn far_from(number: u64, chance: u64) -> u64 {
+    let least = number.max(FAR);
+    least + chance % (LAST.saturating_sub(least) / 4).max(1)
+}
+
+fn chance() -> u64 {
+    random::octets().map_or_else(|_| clock::unix_ms(), u64::from_be_bytes)
+}
+
 #[derive(Debug, Default)]
 struct Ring {
-    newest: u64,
+    numbering: Numbering,
     events: VecDeque<Arc<Event>>,
     /// The events as they were handed out last, and the newest number then.
     picture: Option<(u64, Arc<Vec<Arc<Event>>>)>,
@@ -44,17 +79,18 @@ impl EventTable {
     pub(super) fn open(directory: &Path) -> Self {
         // What can be read counts, even if nothing can be written: no number of an earlier life is used again.
         let left = event_log::read(directory).unwrap_or_else(|error| {
-            tracing::error!(%error, "the event log can not be read: events are numbered from 1 again");
-            Left::default()
+            tracing::error!(%error, "the event log can not be read: events are numbered anew");
+            Left { newest: far_from(0, chance()), ..Left::default() }
         });
         let log = EventLog::open(directory, left.newest).map_err(|error| {
             tracing::error!(%error, "the event log can not be opened: events are kept in memory only");
         });
+        let newest = if log.is_ok() { left.newest } else { far_from(left.newest, chance()) };
         if left.bad_lines > 0 {
             tracing::warn!(lines = left.bad_lines, "torn or spoiled lines of the event log were left out");
         }
         Self(Mutex::new(Ring {
-            newest: left.newest,
+            numbering: Numbering { newest, away: false },
             events: left.events.into_iter().map(Arc::new).collect(),
             picture: None,
             log: log.ok(),
@@ -65,7 +101,7 @@ impl EventTable {
     pub(super) fn close(&self) {
         let ring = self.lock();
         if let Some(log) = &ring.log {
-            log.close(ring.newest);
+            log.close(ring.numbering.newest);
         }
     }
 
@@ -73,8 +109,10 @@ impl EventTable {
     pub(super) fn record(&self, event: Unnumbered) -> Event {
         let Unnumbered { incarnation, at, unix_ms, notification, text } = event;
         let mut ring = self.lock();
-        ring.newest += 1;
-        let event = Event { number: ring.newest, incarnation, at, unix_ms, notification, text };
+        // Without a log it counts from where it was opened.
+        let reserved = ring.log.as_ref().map_or(u64::MAX, EventLog::reserved);
+        let number = ring.numbering.next(reserved, chance);
+        let event = Event { number, incarnation, at, unix_ms, notification, text };
         if ring.events.len() == MAX_EVENTS {
             ring.events.pop_front();
         }
@@ -94,14 +132,14 @@ impl EventTable {
             Some(since) => ring.events.partition_point(|event| event.number <= since),
             None => ring.events.len().saturating_sub(limit),
         };
-        (ring.events.iter().skip(skip).take(limit).map(|event| Event::clone(event)).collect(), ring.newest)
+        (ring.events.iter().skip(skip).take(limit).map(|event| Event::clone(event)).collect(), ring.numbering.newest)
     }
 
     /// Everything there is, as one picture: some ten thousand pointers, made anew only after something happened.
     #[must_use]
     pub(super) fn picture(&self) -> Arc<Vec<Arc<Event>>> {
         let mut ring = self.lock();
-        let newest = ring.newest;
+        let newest = ring.numbering.newest;
         match &ring.picture {
             Some((at, picture)) if *at == newest => Arc::clone(picture),
             _ => {
@@ -137,6 +175,53 @@ mod tests {
             let notification = Notification::TestRecovered { test: "web".parse().unwrap() };
             let (incarnation, at, text) = (Incarnation(1), Instant::ZERO, String::new());
             event_table.record(Unnumbered { incarnation, at, unix_ms: 0, notification, text });
+        }
+    }
+
+    /// A table whose disk is full, and how its first events are numbered.
+    fn on_a_full_disk(directory: &Path) -> Vec<u64> {
+        let event_table = EventTable::open(directory);
+        record(&event_table, 5);
+        numbers(&event_table, Some(10), 10)
+    }
+
+    #[test]
+    fn two_lives_that_a_full_disk_refuses_everything_number_no_event_alike() {
+        let directory = tempfile::tempdir().unwrap();
+        let event_table = EventTable::open(directory.path());
+        record(&event_table, 10);
+        event_table.close();
+        assert_eq!(numbers(&event_table, Some(0), 100), (1..=10).collect::<Vec<_>>());
+        // The next file is on a device that is full.
+        let newest = directory.path().join(format!("{:020}.log", 2));
+        std::os::unix::fs::symlink("/dev/full", newest).unwrap();
+        let lives = [on_a_full_disk(directory.path()), on_a_full_disk(directory.path())];
+        for life in &lives {
+            assert!(life.len() == 5 && life.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{life:?}");
+            assert!(life[0] >= FAR && life[4] <= LAST, "{life:?}");
+        }
+        assert!(lives[0].iter().all(|number| !lives[1].contains(number)), "{lives:?}");
+        // And without a directory to write to.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(on_a_full_disk(file.path())[0] >= FAR);
+    }
+
+    #[test]
+    fn numbers_are_counted_while_the_disk_reserves_them_and_far_away_while_it_does_not() {
+        let mut numbering = Numbering::default();
+        let mut next = |reserved| numbering.next(reserved, || 7);
+        assert_eq!([next(3), next(3), next(3)], [1, 2, 3]);
+        // The disk refuses: away once, and on from there.
+        assert_eq!([next(3), next(3)], [FAR + 7, FAR + 8]);
+        // It takes them again, and refuses again.
+        assert_eq!([next(FAR + 100), next(FAR + 100)], [FAR + 9, FAR + 10]);
+        assert_eq!([next(FAR + 10), next(FAR + 10)], [FAR + 11 + 7, FAR + 12 + 7]);
+        // Whatever happens, there is room behind it.
+        let mut numbering = Numbering::default();
+        for life in 0..50 {
+            let number = numbering.next(0, || u64::MAX - life);
+            assert!(number < LAST, "{number} after {life}");
+            numbering.next(u64::MAX, || 0);
         }
     }
 
