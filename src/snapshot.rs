@@ -3,9 +3,9 @@
 use crate::snmp::v3::Level;
 use rais_core::address::{GroupName, InterfaceName, TestName};
 use rais_core::time::{Duration, Instant};
-use rais_core::view::View;
+use rais_core::view::{GroupView, View};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -21,6 +21,34 @@ pub struct Snapshot {
     /// How long the last run of each test took.
     #[serde(default)]
     pub latencies: BTreeMap<TestName, Duration>,
+    /// Addresses of boxes that groups without multicast learnt of from others; this box's own may be among them.
+    #[serde(default)]
+    pub learnt: BTreeMap<GroupName, BTreeSet<IpAddr>>,
+}
+
+/// Where a group without multicast sends what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// A control address of another box.
+    pub address: IpAddr,
+    /// It is configured here; else it was learnt from others.
+    pub configured: bool,
+}
+
+impl Snapshot {
+    /// Whom a group is told to one by one, by address; none: it has multicast.
+    #[must_use]
+    pub fn peers(&self, group: &GroupView) -> Vec<Peer> {
+        let about = self.about.groups.iter().find(|about| about.name == group.name);
+        let Some(about) = about.filter(|about| !about.peers.is_empty()) else { return Vec::new() };
+        let own = group.hosts.iter().find(|host| host.id == group.id);
+        let is_own =
+            |address: &IpAddr| *address == group.id.0 || own.is_some_and(|own| own.control_addresses.contains(address));
+        let learnt = self.learnt.get(&group.name).into_iter().flatten();
+        let told: BTreeSet<IpAddr> = about.peers.iter().chain(learnt).copied().collect();
+        let told = told.into_iter().filter(|address| !is_own(address));
+        told.map(|address| Peer { address, configured: about.peers.contains(&address) }).collect()
+    }
 }
 
 /// Facts about the box that change only with a reload, or a repair of its network.
@@ -88,6 +116,9 @@ pub struct AboutGroup {
     pub name: GroupName,
     /// Its multicast address and port.
     pub address: SocketAddr,
+    /// The configured peers; none: it has multicast.
+    #[serde(default)]
+    pub peers: Vec<IpAddr>,
     /// The interfaces that carry its messages.
     pub control_interfaces: Vec<InterfaceName>,
     /// The interface its service addresses are configured on.

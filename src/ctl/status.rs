@@ -3,7 +3,7 @@
 use super::human;
 use super::protocol::Runtime;
 use super::table::{Cell, Palette, Table, Tone, wrap};
-use crate::snapshot::{AboutGroup, AboutReceiver, Snapshot};
+use crate::snapshot::{AboutGroup, AboutReceiver, Peer, Snapshot};
 use crate::snmp::ReceiverFigures;
 use rais_core::address::IdAddress;
 use rais_core::counters::DropCause;
@@ -24,7 +24,7 @@ pub fn render(snapshot: &Snapshot, runtime: &Runtime, palette: Palette, width: u
     page.header(snapshot, runtime);
     for group in &snapshot.view.groups {
         let about = snapshot.about.groups.iter().find(|about| about.name == group.name);
-        page.group(group, about, snapshot.view.at);
+        page.group(group, about, &snapshot.peers(group), snapshot.view.at);
     }
     page.objects(snapshot);
     page.receivers(&snapshot.about.receivers, &runtime.receivers);
@@ -76,7 +76,7 @@ impl Page {
         }
     }
 
-    fn group(&mut self, group: &GroupView, about: Option<&AboutGroup>, now: Instant) {
+    fn group(&mut self, group: &GroupView, about: Option<&AboutGroup>, peers: &[Peer], now: Instant) {
         self.text.push('\n');
         let name = self.palette.paint(Tone::Strong, group.name.as_str());
         let place = about.map_or(String::new(), |about| {
@@ -93,6 +93,7 @@ impl Page {
         };
         let since = human::duration(now.since(group.last_change));
         self.line(Tone::Plain, 2, &format!("{leader} for {since}, beat {beat}, dead after {dead_after}"));
+        self.peers(group, peers);
         self.partition(group);
         self.policy(group);
         if group.disagreeing > 0 {
@@ -119,6 +120,25 @@ impl Page {
         self.drops(group);
         self.hosts(group, now);
         self.addresses(group, now);
+    }
+
+    /// Whom it tells one by one, where there is no multicast, with the names of those that are known.
+    fn peers(&mut self, group: &GroupView, peers: &[Peer]) {
+        let of = |configured| {
+            let these = peers.iter().filter(move |peer| peer.configured == configured);
+            let named = these.map(|peer| match group.host_at(peer.address) {
+                Some(host) => format!("{} ({})", peer.address, host.name),
+                None => peer.address.to_string(),
+            });
+            named.collect::<Vec<_>>().join(", ")
+        };
+        let (configured, learnt) = (of(true), of(false));
+        let parts = [("", configured), ("learnt: ", learnt)];
+        let parts: Vec<_> =
+            parts.iter().filter(|(_, list)| !list.is_empty()).map(|(word, list)| format!("{word}{list}")).collect();
+        if !parts.is_empty() {
+            self.line(Tone::Plain, 2, &format!("without multicast, tells {}", parts.join("; ")));
+        }
     }
 
     /// A policy under which the group always serves is not worth a line.

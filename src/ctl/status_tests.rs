@@ -111,7 +111,7 @@ fn troubled_group() -> GroupView {
     let voters = (1..=5).map(|n| IdAddress([10, 9, 0, n].into())).collect();
     (group.partition_state, group.partition) =
         (PartitionState::Minority, PartitionView::Majority { voters, present: 2 });
-    group.counters.unsigned_in = 17;
+    (group.counters.unsigned_in, group.counters.repairs) = (17, 4);
     for (cause, count) in [(DropCause::BadSignature, 12), (DropCause::Malformed, 9988), (DropCause::Duplicate, 777)] {
         (0..count).for_each(|_| group.counters.drops.count(cause));
     }
@@ -146,6 +146,7 @@ fn snapshot(groups: Vec<GroupView>) -> Snapshot {
     let about = groups.iter().map(|group| AboutGroup {
         name: group.name.clone(),
         address: "239.77.0.1:7077".parse().unwrap(),
+        peers: Vec::new(),
         control_interfaces: vec!["lan".parse().unwrap(), "control".parse().unwrap()],
         service_interface: "lan".parse().unwrap(),
     });
@@ -171,13 +172,18 @@ fn snapshot(groups: Vec<GroupView>) -> Snapshot {
         tests: vec![],
         loads: vec![],
     };
-    Snapshot { view, about: Arc::new(about), zones: vec![], latencies: std::collections::BTreeMap::new() }
+    let (zones, latencies, learnt) = Default::default();
+    Snapshot { view, about: Arc::new(about), zones, latencies, learnt }
 }
 
 fn troubled() -> (Snapshot, Runtime) {
     let mut snapshot = snapshot(vec![troubled_group()]);
     let about = Arc::make_mut(&mut snapshot.about);
-    about.signer = None;
+    (about.signer, about.network_repairs) = (None, 2);
+    // The first is known by name, the second never answered; one more was learnt, and so was this box.
+    about.groups[0].peers = vec!["10.9.0.2".parse().unwrap(), "10.9.0.77".parse().unwrap()];
+    let learnt = ["10.9.0.1".parse().unwrap(), "10.9.0.3".parse().unwrap()].into();
+    snapshot.learnt.insert("edge-gateway".parse().unwrap(), learnt);
     about.last_reload = Some(Err(String::from("box.nmae: unknown key\ngroup[0].beat: 5ms is below 10ms")));
     snapshot.view.tests = vec![TestView {
         name: "web".parse().unwrap(),

@@ -328,7 +328,12 @@ impl EventLoop {
 
     /// Priority 4.
     fn publish(&mut self) {
-        let published = self.publisher.publish(&self.node, clock::now(), &self.outputs.snapshots);
+        let now = clock::now();
+        if !self.learnt.is_empty() && self.publisher.due(&self.node) <= now {
+            let addresses = |(group, learnt): (&GroupName, &Learnt)| (group.clone(), learnt.addresses(now));
+            self.publisher.learnt(self.learnt.iter().map(addresses).collect());
+        }
+        let published = self.publisher.publish(&self.node, now, &self.outputs.snapshots);
         if let Some(view) = published {
             if self.ports.keys().any(|group| view.view.group(group).is_none()) {
                 Arc::make_mut(&mut self.ports).retain(|group, _| view.view.group(group).is_some());

@@ -2,6 +2,7 @@
 //!
 //! A change is published at once, a series of changes at a bounded rate, and ages at least once a second.
 
+use super::peers::LearntAddresses;
 use crate::snapshot::{About, Snapshot, ZoneView};
 use rais_core::address::TestName;
 use rais_core::node::Node;
@@ -23,6 +24,7 @@ pub(super) struct Publisher {
     about: Arc<About>,
     zones: Vec<ZoneView>,
     latencies: BTreeMap<TestName, Duration>,
+    learnt: LearntAddresses,
     changed: bool,
     version: Option<u64>,
     taken: Instant,
@@ -34,7 +36,8 @@ impl Publisher {
     #[must_use]
     pub(super) fn new(about: Arc<About>) -> Self {
         let (taken, pause) = (Instant::ZERO, Duration::ZERO);
-        Self { about, zones: Vec::new(), latencies: BTreeMap::new(), changed: true, version: None, taken, pause }
+        let (zones, latencies, learnt) = Default::default();
+        Self { about, zones, latencies, learnt, changed: true, version: None, taken, pause }
     }
 
     /// New facts about the box.
@@ -52,6 +55,11 @@ impl Publisher {
     /// A run of a test took this long. Not worth a picture of its own: the run's result makes one if it matters.
     pub(super) fn took(&mut self, test: TestName, latency: Duration) {
         self.latencies.insert(test, latency);
+    }
+
+    /// What is known of peers where there is no multicast. Not worth a picture of its own either.
+    pub(super) fn learnt(&mut self, learnt: LearntAddresses) {
+        self.learnt = learnt;
     }
 
     /// Somebody looks: a picture is due, changed or not.
@@ -80,7 +88,8 @@ impl Publisher {
         let view = node.view(now);
         let mut latencies = self.latencies.clone();
         latencies.retain(|test, _| view.tests.iter().any(|known| known.name == *test));
-        Snapshot { view, about: Arc::clone(&self.about), zones: self.zones.clone(), latencies }
+        let (zones, learnt) = (self.zones.clone(), self.learnt.clone());
+        Snapshot { view, about: Arc::clone(&self.about), zones, latencies, learnt }
     }
 
     /// Publishes a picture, due or not, and returns it.

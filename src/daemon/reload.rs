@@ -207,6 +207,7 @@ impl Applier {
         let groups = configuration.groups.iter().map(|(name, group)| AboutGroup {
             name: name.clone(),
             address: group.address,
+            peers: group.peers.clone(),
             control_interfaces: group.params.control.iter().map(|control| control.interface.clone()).collect(),
             service_interface: group.service_interface.clone(),
         });

@@ -471,5 +471,6 @@ pub(super) fn nothing_yet(configuration: &Configuration, incarnation: Incarnatio
         tests: Vec::new(),
         loads: Vec::new(),
     };
-    Snapshot { view, about: Arc::new(about), zones: Vec::new(), latencies: BTreeMap::new() }
+    let (zones, latencies, learnt) = Default::default();
+    Snapshot { view, about: Arc::new(about), zones, latencies, learnt }
 }

@@ -8,7 +8,7 @@ use super::rais_mib::{ControlRow, DeliverySource, Events, control_rows};
 use super::table::index_order;
 use super::v3::Local;
 use crate::machine::Machine;
-use crate::snapshot::{AboutGroup, Snapshot, ZoneView};
+use crate::snapshot::{AboutGroup, Peer, Snapshot, ZoneView};
 use rais_core::address::{GroupName, IdAddress};
 use rais_core::notification::HostState;
 use rais_core::time::Instant;
@@ -32,6 +32,7 @@ pub(crate) struct Prepared {
     zones: Vec<usize>,
     addresses: OnceCell<Vec<AddressRow>>,
     control: OnceCell<Vec<ControlRow>>,
+    peers: Vec<OnceCell<Vec<Peer>>>,
 }
 
 /// What a group's rows add up to.
@@ -78,6 +79,7 @@ impl Prepared {
         Self {
             snapshot: Arc::downgrade(snapshot),
             sums: groups.iter().map(|_| OnceCell::new()).collect(),
+            peers: groups.iter().map(|_| OnceCell::new()).collect(),
             groups,
             tests: sorted(&view.tests, |test| test.name.as_str()),
             loads: sorted(&view.loads, |load| load.name.as_str()),
@@ -144,6 +146,14 @@ impl<'a> Served<'a> {
         match (self.group(number), self.prepared.sums.get(number)) {
             (Some(group), Some(cell)) => *cell.get_or_init(|| sums(group)),
             _ => Sums::default(),
+        }
+    }
+
+    /// Whom a group without multicast is told to, in the order of the index.
+    pub(crate) fn peers(&self, number: usize) -> &'a [Peer] {
+        match (self.group(number), self.prepared.peers.get(number)) {
+            (Some(group), Some(cell)) => cell.get_or_init(|| self.snapshot.peers(group)),
+            _ => &[],
         }
     }
 

@@ -58,6 +58,18 @@ fn boxes_without_multicast_form_a_group_lose_one_and_take_in_one_that_nobody_lis
     });
     lab.gateway(3).start();
     lab.settle();
+    // Whom it tells, and where it has that from.
+    until("box 3 shows box 1 as configured and box 2 as learnt", || {
+        let status = String::from_utf8(lab.gateways()[2].raisctl("status").stdout).unwrap();
+        let line = "tells 10.99.0.1 (box-1), 10.99.1.1 (box-1); learnt: 10.99.0.2 (box-2), 10.99.1.2 (box-2)";
+        // The terminal may be narrow.
+        let flat = status.split_whitespace().collect::<Vec<_>>().join(" ");
+        if flat.contains(line) { Ok(()) } else { Err(status) }
+    });
+    let json = String::from_utf8(lab.gateways()[2].raisctl("status --json").stdout).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json.to_string().contains(r#""peers":["10.99.0.1","10.99.1.1"]"#), "{json}");
+    assert!(json.to_string().contains(r#""learnt":{"http":["#), "{json}");
 
     lab.gateway(3).kill_with_guardian();
     notices(&lab, 1, "10.99.0.3", HostState::Dead);

@@ -127,11 +127,23 @@ fn snmptable_reads_the_group_table() {
         ("raisGroupLastChange", "0:0:00:12.00"),
         ("raisGroupDropsBadSignature", "6 datagrams"),
         ("raisGroupDropsOverLimit", "12 datagrams"),
+        ("raisGroupRepairs", "5"),
+        ("raisGroupTransport", "unicast"),
+        ("raisGroupPeers", "3"),
     ];
     for (column, value) in columns {
         assert!(http[column].starts_with(value), "{column}: {}", http[column]);
     }
     assert_eq!(table.row("\"dns\"")["raisGroupLeaderName"], "");
+    assert_eq!(table.row("\"dns\"")["raisGroupTransport"], "multicast");
+}
+
+#[test]
+fn snmptable_reads_whom_a_group_without_multicast_tells() {
+    let table = table("raisPeerTable");
+    let told: Vec<_> = table.rows.iter().map(|row| (row[1].as_str(), row[2].as_str())).collect();
+    // Its own address is not among them; the second was never heard of.
+    assert_eq!(told, [("configured", "edge-2"), ("learnt", "edge-3"), ("configured", "")], "{:?}", table.rows);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use rais_core::view::{
     AddressState, AddressView, ContactView, GroupView, HostView, LinkView, LoadView, PartitionView, TestView, View,
 };
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 pub const STARTED: Instant = Instant::from_micros(1_000_000_000);
@@ -62,7 +62,10 @@ pub fn snapshot() -> Snapshot {
             },
         ],
         // Two of the groups only, and not in order.
-        groups: vec![about_group("http", "239.77.0.1:7077"), about_group("dns", "[ff02::77]:7078")],
+        groups: vec![
+            AboutGroup { peers: addresses_of(["10.9.0.2", "192.0.2.7"]), ..about_group("http", "239.77.0.1:7077") },
+            about_group("dns", "[ff02::77]:7078"),
+        ],
     };
     let view = View {
         at: at(3600),
@@ -78,6 +81,7 @@ pub fn snapshot() -> Snapshot {
         about: Arc::new(about),
         zones: vec![zone("a.example.net"), zone("b.example"), zone(&"x".repeat(101))],
         latencies: BTreeMap::from([(TestName::new("web").unwrap(), Duration::from_micros(1200))]),
+        learnt: BTreeMap::from([(GroupName::new("http").unwrap(), addresses_of(["10.9.0.1", "10.9.0.3"]))]),
     }
 }
 
@@ -194,10 +198,15 @@ pub fn host_id(number: u8) -> IdAddress {
     IdAddress(Ipv4Addr::new(10, 9, 0, number).into())
 }
 
+fn addresses_of<T: FromIterator<IpAddr>>(texts: [&str; 2]) -> T {
+    texts.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect()
+}
+
 fn about_group(name: &str, address: &str) -> AboutGroup {
     AboutGroup {
         name: GroupName::new(name).unwrap(),
         address: address.parse().unwrap(),
+        peers: Vec::new(),
         control_interfaces: vec![InterfaceName::new("lan").unwrap()],
         service_interface: InterfaceName::new("lan").unwrap(),
     }

@@ -308,6 +308,12 @@ impl View {
 }
 
 impl GroupView {
+    /// The box with this control address.
+    #[must_use]
+    pub fn host_at(&self, address: IpAddr) -> Option<&HostView> {
+        self.hosts.iter().find(|host| host.id.0 == address || host.control_addresses.contains(&address))
+    }
+
     /// This box leads.
     #[must_use]
     pub fn leads(&self) -> bool {

@@ -64,6 +64,11 @@ pub(in crate::snmp) const fn state(state: PartitionState) -> Value<'static> {
     })
 }
 
+/// It has no multicast.
+fn is_unicast(served: &Served<'_>, row: usize) -> bool {
+    served.about_group(row).is_some_and(|about| !about.peers.is_empty())
+}
+
 impl ByName for GroupTable {
     const COLUMNS: &'static [u32] = &[
         2,
@@ -120,6 +125,8 @@ impl ByName for GroupTable {
         CHOICE_ADMIN,
         54,
         55,
+        56,
+        57,
     ];
     const WRITABLE: &'static [(u32, Syntax)] =
         &[(FAILBACK_ADMIN, Syntax::OneOf(&[CONFIGURED, 2, 3])), (CHOICE_ADMIN, Syntax::OneOf(&[CONFIGURED, 2, 3]))];
@@ -189,6 +196,8 @@ impl ByName for GroupTable {
             CHOICE_ADMIN => Value::Integer(choice_admin(group.policy.choice)),
             54 => Value::counter(group.policy.version.0),
             55 => Value::counter(counters.repairs),
+            56 => Value::Integer(if is_unicast(served, row) { 2 } else { 1 }),
+            57 => Value::gauge(served.peers(row).len()),
             FIRST_DROP.. => match DropCause::ALL.get((column - FIRST_DROP) as usize) {
                 Some(cause) => Value::counter(counters.drops.of(*cause)),
                 None => Value::NoSuchInstance,

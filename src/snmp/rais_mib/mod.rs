@@ -11,6 +11,7 @@ mod group;
 mod host;
 mod load;
 mod overview;
+mod peer;
 mod receiver;
 mod test;
 mod zone;
@@ -81,6 +82,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::scalar(rais!(1, 12, 4), receiver::worst_notification),
     Entry::scalar(rais!(1, 12, 5), receiver::late_notifications),
     Entry::table(rais!(1, 13, 1), &target_mib::DELIVERIES),
+    Entry::table(rais!(1, 14, 1), &Grouped(peer::PeerTable)),
 ];
 
 /// A TimeStamp: sysUpTime when it happened, 0 if it never did.
