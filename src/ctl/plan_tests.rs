@@ -36,6 +36,7 @@ fn host(n: u8, state: HostState) -> HostView {
         incarnation: Incarnation(1),
         transitions: 0,
         last_change: Instant::ZERO,
+        damped_until: None,
         contact: Default::default(),
     }
 }

@@ -217,7 +217,14 @@ impl Page {
                 Cell::plain(host.served.to_string()).right(),
                 Cell::faint(heard),
             ];
-            table.row(cells, Cell::faint(if host.spare { "hot spare" } else { "" }));
+            let note = match host.damped_until.filter(|until| *until > now) {
+                Some(until) => {
+                    let left = human::duration(until.since(now));
+                    Cell::new(Tone::Warn, format!("comes and goes: its addresses go home in {left}"))
+                }
+                None => Cell::faint(if host.spare { "hot spare" } else { "" }),
+            };
+            table.row(cells, note);
             if leads {
                 table.mark();
             }

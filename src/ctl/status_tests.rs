@@ -44,6 +44,7 @@ fn host(id: &str, name: &str, state: HostState, load: u32, served: u32, heard_ms
         incarnation: Incarnation(3),
         transitions: 1,
         last_change: ago(60_000),
+        damped_until: None,
         contact: Default::default(),
     }
 }
@@ -120,6 +121,10 @@ fn troubled_group() -> GroupView {
         host("10.9.0.2", "edge-2", HostState::Quiesced, 550, 1, 20),
         HostView { draining: true, ..host("10.9.0.3", "edge-3", HostState::Quiesced, 1204, 2, 31) },
         HostView { settled: false, spare: true, differs: true, ..host("10.9.0.4", "edge-4", HostState::Up, 0, 0, 99) },
+        HostView {
+            damped_until: Some(NOW + Duration::from_secs(12)),
+            ..host("10.9.0.6", "edge-6", HostState::Up, 0, 0, 99)
+        },
         host("fd00:9::5", "a-box-with-a-very-long-name-5", HostState::Dead, 0, 0, 99_000),
     ];
     group.addresses = vec![

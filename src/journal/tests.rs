@@ -33,6 +33,7 @@ fn params(number: u8) -> BoxParams {
         announce_every: Some(Duration::from_secs(1)),
         announce_again: vec![Duration::from_millis(100), Duration::from_millis(500)],
         orphan_timeout: Some(Duration::from_secs(60)),
+        damping: None,
         failback: Failback::After(Duration::from_millis(200)),
         choice: Choice::Random,
         high_water_mark: Utilisation(800),

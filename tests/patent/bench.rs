@@ -56,6 +56,7 @@ pub(crate) fn params(number: u8, preferred: &[u8]) -> BoxParams {
         announce_every: None,
         announce_again: vec![Duration::from_millis(100), Duration::from_millis(500)],
         orphan_timeout: None,
+        damping: None,
         failback: Failback::Immediate,
         choice: Choice::Random,
         high_water_mark: Utilisation(800),

@@ -6,13 +6,12 @@ use rais::machine::{
     Address, Hardware, Interface, InterfaceCounters, InterfaceKind, IpFigures, Machine, Memory, Sample, Storage,
 };
 use rais::snapshot::{About, AboutGroup, AboutReceiver, AboutUser, Snapshot, ZoneView};
-use rais::snmp::delivery::DeliveryCounters;
+use rais::snmp::EventSource;
 use rais::snmp::v3::Level;
-use rais::snmp::{Changes, DeliverySource, EventSource, GroupHistory, ReceiverFigures};
 use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use rais_core::counters::{Counters, DropCause};
 use rais_core::info_message::Claim;
-use rais_core::notification::{GroupState, HostState, Notification, PartitionState, Reason};
+use rais_core::notification::{HostState, Notification, PartitionState, Reason};
 use rais_core::params::Choice;
 use rais_core::quantity::{Generation, Incarnation, Utilisation};
 use rais_core::time::{Duration, Instant};
@@ -159,41 +158,6 @@ pub fn machine() -> Machine {
     }
 }
 
-impl DeliverySource for Happened {
-    fn receiver(&self, place: usize) -> Option<ReceiverFigures> {
-        let first = u64::try_from(place).unwrap() * 10;
-        let counters = DeliveryCounters {
-            sent: first + 1,
-            repeated: first + 2,
-            acknowledged: first + 3,
-            refused: first + 4,
-            given_up: first + 5,
-            dropped: first + 6,
-            superseded: first + 7,
-            withheld: first + 8,
-            strays: 0,
-        };
-        Some(ReceiverFigures { counters, pending: 9, since: at(20) })
-    }
-
-    fn group(&self, name: &GroupName) -> GroupHistory {
-        if name.as_str() != "http" {
-            return GroupHistory::default();
-        }
-        let changes = |count, seconds| Changes { count, last: Some(at(seconds)) };
-        let service = GroupState::Degraded;
-        GroupHistory { service, service_changes: changes(3, 90), partition_changes: changes(2, 80) }
-    }
-
-    fn worst_notification_us(&self) -> u64 {
-        1800
-    }
-
-    fn late_notifications(&self) -> u64 {
-        2
-    }
-}
-
 /// What happened: in an earlier life, in this one, and with a gap between the two.
 pub struct Happened;
 
@@ -316,6 +280,7 @@ fn host(id: IdAddress, number: u8, state: HostState) -> HostView {
         incarnation: Incarnation(41),
         transitions: 2,
         last_change: at(100),
+        damped_until: (number == 1).then(|| at(3611) + Duration::from_millis(1)),
         contact: ContactView {
             links: vec![LinkView {
                 interface: InterfaceName::new("lan").unwrap(),

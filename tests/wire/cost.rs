@@ -99,6 +99,7 @@ fn params(number: u8) -> GroupParams {
         announce_every: None,
         announce_again: vec![Duration::from_millis(100), Duration::from_millis(500)],
         orphan_timeout: None,
+        damping: None,
         failback: Failback::Immediate,
         choice: Choice::Random,
         high_water_mark: Utilisation(800),

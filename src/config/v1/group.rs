@@ -166,6 +166,7 @@ impl GroupEntry {
             announce_again: timing.announce_again,
             orphan_timeout: timing.orphan_timeout,
             failback: timing.failback,
+            damping: timing.damping,
             choice: self.choice?,
             high_water_mark,
             low_water_mark,
@@ -386,6 +387,9 @@ fn digest(name: &GroupName, address: SocketAddr, params: &GroupParams) -> u64 {
     let _ = writeln!(text, "orphan_timeout {}", params.orphan_timeout.map_or(0, millis));
     let _ = writeln!(text, "failback {failback}\nchoice {choice}");
     let _ = write!(text, "{}", partition::facts(&params.partition));
+    if params.damping != Some(timing::DEFAULT_DAMPING) {
+        let _ = writeln!(text, "damping {}", params.damping.map_or(0, millis));
+    }
     if let Some(hold) = params.load_moves {
         let _ = writeln!(text, "load_moves {}", millis(hold));
     }

@@ -7,7 +7,7 @@
 use crate::address::{IdAddress, ServiceAddress};
 use crate::params::Choice;
 use crate::quantity::{PassNumber, Utilisation};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use core::cmp::Reverse;
 use core::net::IpAddr;
 
@@ -28,6 +28,8 @@ pub(crate) struct Candidate {
     pub(crate) capacity: u32,
     /// Since when it has been available without a break.
     pub(crate) healthy_since: Option<Instant>,
+    /// For how long it has to have been so before addresses go home to it: it came and went (G-64).
+    pub(crate) damped_for: Duration,
     /// When it last heard this box, by its own account; this box itself: now.
     pub(crate) heard_us: Option<Instant>,
     /// Addresses it serves or has been chosen for.
@@ -137,6 +139,7 @@ mod tests {
                     load: 0,
                     capacity: 1000,
                     healthy_since: None,
+                    damped_for: Duration::ZERO,
                     heard_us: None,
                     addresses: word[at + 1..].parse().unwrap(),
                 }

@@ -90,7 +90,7 @@ impl HostDb {
             }
             let mut host = Host::new(incarnation, window, now);
             if let Some(past) = self.hosts.get(&sender) {
-                (host.transitions, host.last_change) = (past.transitions, past.last_change);
+                host.follow(past, now);
             }
             self.hosts.insert(sender, host);
         }

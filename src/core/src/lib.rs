@@ -17,6 +17,7 @@ mod control;
 mod control_table;
 pub mod counters;
 pub mod dns_table;
+mod flaps;
 mod group;
 pub mod holding;
 mod host_db;

@@ -80,6 +80,9 @@ pub struct GroupParams {
     pub orphan_timeout: Option<Duration>,
     /// When an address goes home to its preferred box (G-57).
     pub failback: Failback,
+    /// The longest time for which a box that comes and goes has to be well before its addresses go home to it (G-64);
+    /// `None`: it need not. 1 s to 5 min.
+    pub damping: Option<Duration>,
     /// How the leader chooses among equals (G-55).
     pub choice: Choice,
     /// Utilisation above which a box is full (N-11).

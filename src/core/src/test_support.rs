@@ -52,6 +52,7 @@ pub(crate) fn group_params(n: u8, preferred: &[u8], pool: &[u8]) -> GroupParams 
         announce_every: None,
         announce_again: alloc::vec![Duration::from_millis(100), Duration::from_millis(500)],
         orphan_timeout: None,
+        damping: Some(Duration::from_secs(60)),
         failback: Failback::Immediate,
         choice: Choice::Balanced,
         high_water_mark: Utilisation(800),

@@ -162,6 +162,8 @@ pub struct HostView {
     pub transitions: u32,
     /// When its state last changed.
     pub last_change: Instant,
+    /// It came and went too often: its addresses do not go home to it before (G-64).
+    pub damped_until: Option<Instant>,
     /// What was measured on it.
     pub contact: ContactView,
 }

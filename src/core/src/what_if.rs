@@ -95,6 +95,7 @@ fn candidate(host: &HostView) -> Candidate {
         load: host.load,
         capacity: host.capacity,
         healthy_since: None,
+        damped_for: core::time::Duration::ZERO,
         heard_us: None,
         addresses: 0,
     }

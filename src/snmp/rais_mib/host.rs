@@ -8,8 +8,10 @@ use crate::snmp::value::Value;
 use rais_core::address::GroupName;
 use rais_core::io::Command;
 use rais_core::notification::HostState;
+use rais_core::time::Instant;
 use rais_core::view::HostView;
 use std::net::IpAddr;
+use std::time::Duration;
 
 pub(super) struct HostTable;
 
@@ -53,9 +55,15 @@ fn command(admin_status: i32, group: &GroupName) -> Command {
     }
 }
 
+/// raisHostDampingLeft.
+fn damping_left(host: &HostView, now: Instant) -> i32 {
+    let left = host.damped_until.map_or(Duration::ZERO, |until| until.since(now));
+    i32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
+}
+
 impl ByGroupAndAddress for HostTable {
     const COLUMNS: &'static [u32] =
-        &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, ADMIN_STATUS, 22, 23];
+        &[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, ADMIN_STATUS, 22, 23, 24];
     const WRITABLE: &'static [(u32, Syntax)] = &[(ADMIN_STATUS, Syntax::OneOf(&[ACTIVE, QUIESCED, DRAINING]))];
 
     fn rows(served: &Served<'_>, group: usize) -> usize {
@@ -91,6 +99,7 @@ impl ByGroupAndAddress for HostTable {
             20 => Value::up_time(host.last_change, served.started()),
             22 => reason(host.trouble),
             23 => Value::truth(host.differs),
+            24 => Value::Integer(damping_left(host, served.now)),
             ADMIN_STATUS => Value::Integer(admin_status(host)),
             _ => Value::NoSuchInstance,
         }

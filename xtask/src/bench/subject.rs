@@ -184,6 +184,8 @@ preferred_addresses = [{preferred}]
 beat = "{beat}ms"
 dead_after = "{dead_after}ms"
 lease = "{lease}ms"
+# A box falls in every round, and is to be back before the next.
+damping = "off"
 keys = [{{ id = 1, file = "secrets/http.key" }}]
 {agent}"#,
         name = a_box.name,

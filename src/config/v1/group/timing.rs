@@ -22,6 +22,8 @@ const ANNOUNCE_EVERY: RangeInclusive<Duration> = millis(SECOND, HOUR);
 const ANNOUNCE_AGAIN: RangeInclusive<Duration> = millis(10, HOUR);
 const ORPHAN_TIMEOUT: RangeInclusive<Duration> = millis(SECOND, 30 * 24 * HOUR);
 const FAILBACK: RangeInclusive<Duration> = millis(100, 24 * HOUR);
+/// Falls are remembered for no longer.
+const DAMPING: RangeInclusive<Duration> = millis(SECOND, 300 * SECOND);
 const SCRIPT_TIMEOUT: RangeInclusive<Duration> = millis(100, 600 * SECOND);
 
 const DEFAULT_BEAT: Duration = Duration::from_millis(100);
@@ -30,11 +32,13 @@ const DEFAULT_ACTION_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
 const DEFAULT_ANNOUNCE_EVERY: Duration = Duration::from_secs(60);
 const DEFAULT_ANNOUNCE_AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
+pub(super) const DEFAULT_DAMPING: Duration = Duration::from_secs(60);
 const DEFAULT_SCRIPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What hangs on the beat lasts at least this many of them: one may be lost.
 const LEAST_BEATS: u32 = 2;
 
 const NEVER: &[(&str, Option<Duration>)] = &[("never", None)];
+const OFF: &[(&str, Option<Duration>)] = &[("off", None)];
 const FAILBACK_WORDS: &[(&str, Failback)] = &[("immediate", Failback::Immediate), ("manual", Failback::Manual)];
 
 /// The times of `[[group]]` as the file has them.
@@ -47,6 +51,7 @@ pub(in crate::config::v1) struct TimingEntry {
     announce_again: Option<List<Duration>>,
     orphan_timeout: Checked<Option<Duration>>,
     failback: Checked<Failback>,
+    damping: Checked<Option<Duration>>,
     script_timeout: Checked<Option<Placed<Duration>>>,
 }
 
@@ -60,6 +65,7 @@ pub(super) struct Timing {
     pub(super) announce_again: Vec<Duration>,
     pub(super) orphan_timeout: Option<Duration>,
     pub(super) failback: Failback,
+    pub(super) damping: Option<Duration>,
     pub(super) script_timeout: Duration,
 }
 
@@ -79,6 +85,7 @@ impl TimingEntry {
                 Failback::Immediate,
                 duration_or(FAILBACK_WORDS, FAILBACK, Failback::After),
             ),
+            damping: table.defaulted("damping", Some(DEFAULT_DAMPING), duration_or(OFF, DAMPING, Some)),
             script_timeout: table.optional("script_timeout", duration(SCRIPT_TIMEOUT)),
         }
     }
@@ -108,6 +115,7 @@ impl TimingEntry {
             },
             orphan_timeout: self.orphan_timeout?,
             failback: self.failback?,
+            damping: self.damping?,
             script_timeout: script_timeout?,
         })
     }

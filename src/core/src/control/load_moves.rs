@@ -156,6 +156,7 @@ mod tests {
             load: *load,
             capacity: 1000,
             healthy_since: None,
+            damped_for: Duration::ZERO,
             heard_us: None,
             addresses: served.iter().map(|(_, holder)| u32::from(*holder == n)).sum(),
         };

@@ -253,18 +253,18 @@ impl Control {
             self.wake(plan.barred_until(home.id).unwrap_or(situation.now + situation.params.beat));
             return false;
         }
-        match situation.params.failback {
-            Failback::Immediate => true,
-            Failback::Manual => false,
-            Failback::After(unbroken) => {
-                let Some(since) = home.healthy_since else { return false };
-                if situation.now < since + unbroken {
-                    self.wake(since + unbroken);
-                    return false;
-                }
-                true
-            }
+        let unbroken = match situation.params.failback {
+            Failback::Immediate if home.damped_for.is_zero() => return true,
+            Failback::Immediate => home.damped_for,
+            Failback::Manual => return false,
+            Failback::After(unbroken) => unbroken.max(home.damped_for),
+        };
+        let Some(since) = home.healthy_since else { return false };
+        if situation.now < since + unbroken {
+            self.wake(since + unbroken);
+            return false;
         }
+        true
     }
 
     /// More than one box holds it (G-54). Who serves it already goes before who is only about to.

@@ -37,6 +37,7 @@ impl Bench {
             load: 0,
             capacity: 1000,
             healthy_since: available.then_some(ms(0)),
+            damped_for: Duration::ZERO,
             heard_us: Some(now),
             addresses: 0,
         }

@@ -136,6 +136,7 @@ fn host(n: u8, load: u32) -> HostView {
         incarnation: Incarnation(1),
         transitions: 0,
         last_change: Instant::ZERO,
+        damped_until: None,
         contact: Default::default(),
     }
 }

@@ -4,6 +4,7 @@
 use super::{Fitness, Group};
 use crate::address::{IdAddress, ServiceAddress};
 use crate::counters::DropCause;
+use crate::flaps::Flaps;
 use crate::host_db::{Host, Judge};
 use crate::io::Action;
 use crate::liveness;
@@ -11,8 +12,9 @@ use crate::mutation::Mutation;
 use crate::notification::{HostState, Notification, Reason};
 use crate::operator::Intent;
 use crate::outbox::Outbox;
+use crate::params::Failback;
 use crate::service_db::{Home, Standing};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use alloc::vec::Vec;
 
 impl Group {
@@ -39,6 +41,9 @@ impl Group {
             self.own_transitions = self.own_transitions.saturating_add(1);
             self.own_last_change = now;
             if !self.ok() {
+                if matches!(state, HostState::Up | HostState::Quiesced) {
+                    self.own_flaps.fell(now);
+                }
                 // The countdown of its addresses begins now, not when they were last looked at.
                 let before_this = core::mem::replace(&mut self.fitness, before);
                 self.see_home_of(self.params.id, now);
@@ -158,6 +163,17 @@ impl Group {
         for id in live {
             self.take_preferred_of(id, id == of, now);
         }
+    }
+
+    /// For how long a box with these falls has to have been well before its addresses go home to it (G-64).
+    pub(super) fn damping_of(&self, flaps: &Flaps, now: Instant) -> Duration {
+        self.params.damping.map_or(Duration::ZERO, |longest| flaps.wait(longest, now))
+    }
+
+    /// Until when addresses do not go home to a box that is well again.
+    pub(super) fn damped_until(&self, healthy_since: Option<Instant>, flaps: &Flaps, now: Instant) -> Option<Instant> {
+        let until = healthy_since? + self.damping_of(flaps, now);
+        (now < until && self.params.failback != Failback::Manual).then_some(until)
     }
 
     pub(super) fn notify_host_state(&self, host: IdAddress, state: HostState, out: &mut Outbox) {

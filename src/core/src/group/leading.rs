@@ -171,6 +171,7 @@ impl Group {
             load: self.fitness.load,
             capacity: self.fitness.capacity,
             healthy_since: self.healthy_since,
+            damped_for: self.damping_of(&self.own_flaps, now),
             heard_us: Some(now),
             addresses: 0,
         };
@@ -186,6 +187,7 @@ impl Group {
                 load: status.load,
                 capacity: status.capacity,
                 healthy_since: host.healthy_since,
+                damped_for: self.damping_of(&host.flaps, now),
                 heard_us: host.heard_us,
                 addresses: 0,
             })

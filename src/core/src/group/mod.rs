@@ -26,6 +26,7 @@ use crate::address::{GroupName, HostName, IdAddress, ServiceAddress};
 use crate::control::Control;
 use crate::control_table::{self, ControlTable};
 use crate::counters::{Counters, DropCause};
+use crate::flaps::Flaps;
 use crate::host_db::HostDb;
 use crate::info_message::{Claim, Orders, Row};
 use crate::io::Action;
@@ -102,6 +103,7 @@ pub(crate) struct Group {
     healthy_since: Option<Instant>,
     own_transitions: u32,
     own_last_change: Instant,
+    own_flaps: Flaps,
     stage: Stage,
     /// What it served when it was told to leave.
     given_up: Vec<ServiceAddress>,
@@ -178,6 +180,7 @@ impl Group {
             healthy_since: willing.then_some(now),
             own_transitions: 0,
             own_last_change: now,
+            own_flaps: Flaps::default(),
             stage: Stage::Running,
             given_up: Vec::new(),
             listening_since: now,

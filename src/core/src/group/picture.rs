@@ -106,6 +106,7 @@ impl Group {
             incarnation: self.identity.incarnation,
             transitions: self.own_transitions,
             last_change: self.own_last_change,
+            damped_until: self.damped_until(self.healthy_since, &self.own_flaps, now),
             contact: ContactView::default(),
         };
         let judge = self.judge();
@@ -133,6 +134,7 @@ impl Group {
                 incarnation: host.incarnation,
                 transitions: host.transitions,
                 last_change: host.last_change,
+                damped_until: self.damped_until(host.healthy_since, &host.flaps, now),
                 contact: self.contact_view(host, &judge),
             })
         });

@@ -3,6 +3,7 @@
 //! It does not know whether a message's number was seen before, nor the other boxes.
 
 use super::entry::{Assembly, Entry};
+use crate::flaps::Flaps;
 use crate::info_message::{EntryPart, Status};
 use crate::liveness::{Liveness, Patience};
 use crate::mutation::{Mutation, Planted};
@@ -52,6 +53,8 @@ pub(crate) struct Host {
     pub(crate) last_change: Instant,
     /// Since when it has been live, ok and taking addresses without a break.
     pub(crate) healthy_since: Option<Instant>,
+    /// How often it fell.
+    pub(crate) flaps: Flaps,
 }
 
 /// What one of our control interfaces hears of another box.
@@ -112,6 +115,7 @@ impl Host {
             transitions: 0,
             last_change: now,
             healthy_since: None,
+            flaps: Flaps::default(),
         }
     }
 
@@ -127,6 +131,19 @@ impl Host {
         match self.state {
             HostState::Up | HostState::Quiesced | HostState::NotOk => true,
             HostState::Dead | HostState::Left => false,
+        }
+    }
+
+    /// It could serve what it has.
+    fn well(&self) -> bool {
+        matches!(self.state, HostState::Up | HostState::Quiesced)
+    }
+
+    /// It is what another life of the box was, which ended without a word if it was well.
+    pub(super) fn follow(&mut self, past: &Self, now: Instant) {
+        (self.transitions, self.last_change, self.flaps) = (past.transitions, past.last_change, past.flaps);
+        if past.well() {
+            self.flaps.fell(now);
         }
     }
 
@@ -258,6 +275,9 @@ impl Host {
     pub(crate) fn become_state(&mut self, state: HostState, now: Instant) -> bool {
         if state == self.state {
             return false;
+        }
+        if self.well() && matches!(state, HostState::NotOk | HostState::Dead) {
+            self.flaps.fell(now);
         }
         (self.state, self.last_change) = (state, now);
         self.transitions = self.transitions.saturating_add(1);

@@ -37,6 +37,8 @@ use rais_core::operator::FailbackOrder;
 use rais_core::params::{Choice, Failback};
 use std::time::Duration;
 
+/// In every so manieth history that is not mild a box comes and goes, and addresses go home to it later each time (G-64).
+const FLAPS_EACH: u64 = 12;
 /// How many histories in a thousand, of those that are not mild, have somebody who replays recorded datagrams.
 const REPLAYS: u64 = 20;
 /// The same of those where the operator changes a policy.
@@ -63,6 +65,9 @@ impl Scenario {
         scenario.draw_config(r);
         scenario.draw_second_owner(r);
         scenario.draw_episodes(r);
+        if kind != Kind::Mild && seed.is_multiple_of(FLAPS_EACH) {
+            scenario.draw_flapping(&mut Random::new(!seed));
+        }
         scenario
     }
 
@@ -214,6 +219,21 @@ impl Scenario {
         for _ in 0..if r.chance(REMOVALS) { r.between(1, 6) } else { 0 } {
             let fault = Fault::Remove(r.index(self.boxes.len()), r.index(self.addresses));
             self.episodes.push(Episode { from: at(r), until: None, fault });
+        }
+        self.episodes.sort_by_key(|episode| episode.from);
+    }
+
+    /// A box falls again and again, each time for another reason, and is well in between.
+    fn draw_flapping(&mut self, r: &mut Random) {
+        self.configs.iter_mut().for_each(|config| config.damping = Some(8 * SECOND));
+        let hit = r.index(self.boxes.len());
+        let mut from = self.episodes.first().map_or(0, |first| first.from);
+        for _ in 0..r.between(4, 7) {
+            let fault =
+                r.pick_fault(&[Fault::Carrier(hit, 0), Fault::Test(hit), Fault::PowerCut(hit), Fault::Kill(hit)]);
+            let until = from + 2 * self.dead_after() + r.between(0, 300 * MS);
+            self.episodes.push(Episode { from, until: Some(until), fault });
+            from = until + 2 * self.dead_after() + r.between(0, SECOND);
         }
         self.episodes.sort_by_key(|episode| episode.from);
     }

@@ -117,6 +117,8 @@ pub struct Config {
     pub orphan_timeout: Option<Micros>,
     /// The failback.
     pub failback: Failback,
+    /// The longest wait of a box that comes and goes; `None`: it waits for nothing (G-64).
+    pub damping: Option<Micros>,
     /// The choice.
     pub choice: Choice,
     /// For how long a box is full before it hands an address on (G-58); `None`: it never does.
@@ -138,6 +140,7 @@ impl Default for Config {
             action_timeout: 2 * SECOND,
             orphan_timeout: None,
             failback: Failback::Immediate,
+            damping: None,
             choice: Choice::Balanced,
             load_moves: None,
             high_water_mark: 800,

@@ -104,6 +104,7 @@ impl World {
             announce_every: None,
             announce_again: vec![micros(100 * MS), micros(500 * MS)],
             orphan_timeout: config.orphan_timeout.map(micros),
+            damping: config.damping.map(micros),
             failback: config.failback,
             choice: config.choice,
             high_water_mark: Utilisation(config.high_water_mark),

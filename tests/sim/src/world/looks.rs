@@ -116,12 +116,28 @@ impl World {
         if disturbances != self.looks.disturbances || self.is_disturbed(promise) {
             return;
         }
+        if let (Promise::Home | Promise::Quiet, Some(wait)) = (promise, self.longest_damping()) {
+            // Addresses go home to a box that came and went when it has been well for long enough (G-64).
+            return self.promise_again(wait);
+        }
         self.note(|| format!("{promise:?} must hold now"));
         self.judge(|world| promise.judge(world));
         if promise == Promise::Quiet {
             self.looks.quiet = true;
             self.traffic = super::Traffic { since: self.now, ..super::Traffic::default() };
         }
+    }
+
+    /// How much longer some box has to be well, in the eyes of some box, before its addresses go home.
+    fn longest_damping(&self) -> Option<Micros> {
+        if self.scenario.configs.iter().all(|config| config.damping.is_none()) {
+            return None;
+        }
+        let views = (0..self.boxes.len()).filter_map(|index| self.view(index));
+        let hosts = views
+            .flat_map(|view| view.groups.into_iter().flat_map(|group| group.hosts).map(move |host| (view.at, host)));
+        let left = hosts.filter_map(|(at, host)| Some(host.damped_until?.since(at).as_micros() as Micros)).max()?;
+        Some(left + self.scenario.skew(left))
     }
 
     /// Something goes on that suspends the promise.

@@ -29,6 +29,7 @@ use rais_core::node::Node;
 use rais_core::operator::{Policy, StandingOrders};
 use rais_core::quantity::Ticket;
 use rais_core::time::Instant;
+use rais_core::view::View;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -511,6 +512,13 @@ impl World {
     #[must_use]
     pub fn policy(&self, index: usize, group: usize) -> Option<Policy> {
         self.boxes[index].node.as_ref().and_then(|node| node.policy(&self.names.groups[group]))
+    }
+
+    /// What a box knows, if its daemon runs.
+    #[must_use]
+    pub fn view(&self, index: usize) -> Option<View> {
+        let node = self.boxes[index].node.as_ref()?;
+        Some(node.view(self.clocks[index].local(self.now)))
     }
 
     /// The boxes whose kernels answer for an address, their daemons well or not.

@@ -177,3 +177,43 @@ fn a_move_says_what_became_of_the_box_that_served() {
         assert_eq!(lab.view(1).addresses[1].reason, Some(reason));
     }
 }
+
+/// G-64: an address does not follow a box that comes and goes, and it can be seen for how long.
+#[test]
+fn a_box_that_comes_and_goes_gets_its_address_back_later_each_time_and_at_once_when_an_operator_says_so() {
+    for leads in [false, true] {
+        let mut lab = Lab::of([box_params(1, &[1], &[]), box_params(2, &[2], &[])]);
+        lab.run_until(secs(1));
+        let flaps = if leads { 1 } else { 2 };
+        let carrier = |lab: &mut Lab, up| lab.input(flaps, Input::Carrier { interface: lan(), up });
+        for (fall, wait) in [0, 0, 0, 1, 2, 4].into_iter().enumerate() {
+            carrier(&mut lab, false);
+            lab.run_until(lab.now + Duration::from_secs(1));
+            assert_eq!(lab.server(flaps), Some(id(3 - flaps)), "fall {fall}");
+            carrier(&mut lab, true);
+            let back = lab.now;
+            let wait = Duration::from_secs(wait);
+            let damped_until = |lab: &Lab| {
+                let mut hosts = lab.view(3 - flaps).hosts.into_iter();
+                hosts.find(|host| host.id == id(flaps)).unwrap().damped_until
+            };
+            assert_eq!(damped_until(&lab), (!wait.is_zero()).then_some(back + wait), "fall {fall}");
+            if !wait.is_zero() {
+                lab.run_until((back + wait).before(Duration::from_millis(1)));
+                assert_eq!(lab.server(flaps), Some(id(3 - flaps)), "fall {fall}: not yet");
+            }
+            lab.run_until(back + wait + Duration::from_millis(200));
+            assert_eq!(lab.server(flaps), Some(id(flaps)), "fall {fall}: at home");
+            assert_eq!(damped_until(&lab), None);
+        }
+        carrier(&mut lab, false);
+        lab.run_until(lab.now + Duration::from_secs(1));
+        carrier(&mut lab, true);
+        lab.run_until(lab.now + Duration::from_secs(1));
+        assert_eq!(lab.server(flaps), Some(id(3 - flaps)));
+        let home = Command::Acquire { group: group_name(), address: address(flaps), host: Some(id(flaps)) };
+        lab.command(1, home).unwrap();
+        lab.run_until(lab.now + Duration::from_millis(200));
+        assert_eq!(lab.server(flaps), Some(id(flaps)), "an operator knows better");
+    }
+}
