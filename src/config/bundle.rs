@@ -90,13 +90,24 @@ pub enum Rejected {
         /// What was confirmed.
         floor: Floor,
     },
-    /// It is for another box.
-    #[error("the manifest is for box {device}, and this is {this}")]
+    /// It is for another box. If this one is to be called so from now on, sign the bundle so that it says what the box was
+    /// called before; else take the bundle to the box that it is for.
+    #[error(
+        "the manifest is for box {device}, and this is {this}; to rename this box, sign it with `--renames {this}`"
+    )]
     OtherDevice {
         /// The box that the manifest names.
         device: HostName,
-        /// The box that this is, or that the TOML names.
+        /// The box that this is.
         this: HostName,
+    },
+    /// The manifest and the TOML name different boxes. Sign the bundle again.
+    #[error("the manifest is for box {device}, and rais.toml names {named}")]
+    OtherName {
+        /// The box that the manifest names.
+        device: HostName,
+        /// The box that the TOML names.
+        named: HostName,
     },
     /// It needs a newer image. Update the image first.
     #[error("it needs image {min_image} or newer, and this is {image}")]
@@ -139,7 +150,9 @@ pub fn load(files: &BundleFiles, trust: &Trust) -> Result<Configuration, Rejecte
         return Err(Rejected::Files(changed));
     }
     let configuration = parse(&with_signed_modes(files, &manifest), provenance)?;
-    check_device(&manifest, Some(&configuration.name))?;
+    if manifest.device != configuration.name {
+        return Err(Rejected::OtherName { device: manifest.device, named: configuration.name });
+    }
     Ok(configuration)
 }
 
@@ -207,7 +220,8 @@ fn check_floor(provenance: &Provenance, floor: Floor) -> Result<(), Rejected> {
 }
 
 fn check_device(manifest: &Manifest, this: Option<&HostName>) -> Result<(), Rejected> {
-    match this.filter(|this| **this != manifest.device) {
+    let is_for = |this: &HostName| *this == manifest.device || Some(this) == manifest.renames.as_ref();
+    match this.filter(|this| !is_for(this)) {
         Some(this) => Err(Rejected::OtherDevice { device: manifest.device.clone(), this: this.clone() }),
         None => Ok(()),
     }

@@ -63,6 +63,8 @@ impl fmt::Display for ImageVersion {
 pub struct Manifest {
     /// The box that the bundle is for.
     pub device: HostName,
+    /// What the box was called before, if the bundle is to rename it: a box of that name takes it, too.
+    pub renames: Option<HostName>,
     /// Its generation: 1 to [`MAX_GENERATION`].
     pub generation: Generation,
     /// Digest of the manifest that this one was made from.
@@ -130,6 +132,7 @@ impl Manifest {
             }
         };
         let unless_empty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        line("renames", self.renames.as_ref().map(ToString::to_string));
         line("parent", self.parent.map(|digest| digest.to_string()));
         line("min_image", self.min_image.map(|version| version.to_string()));
         line("author", unless_empty(&self.author));
@@ -181,6 +184,7 @@ fn read(mut root: Table, faults: &Collector) -> Checked<Manifest> {
         return Err(faults.report(&schema.place, message));
     }
     let device = root.required("device", name);
+    let renames = root.optional("renames", name);
     let generation = root.required("generation", integer(1..=MAX_GENERATION, ""));
     let parent = root.optional("parent", digest);
     let min_image = root.optional("min_image", text(|text| text.parse().map_err(|why: BadVersion| why.to_string())));
@@ -203,6 +207,7 @@ fn read(mut root: Table, faults: &Collector) -> Checked<Manifest> {
     result?;
     Ok(Manifest {
         device: device?.value,
+        renames: renames?.map(|renames| renames.value),
         generation: Generation(generation?.value),
         parent: parent?.map(|parent| parent.value),
         min_image: min_image?.map(|version| version.value),
@@ -249,6 +254,7 @@ mod tests {
         let file = ManifestFile { sha256: Digest::of(b"version = 1\n"), mode: 0o644 };
         Manifest {
             device: HostName::new("edge-1").unwrap(),
+            renames: Some(HostName::new("edge-0").unwrap()),
             generation: Generation(7),
             parent: Some(Digest::of(b"6")),
             min_image: Some(ImageVersion([0, 1, 0])),
@@ -265,13 +271,20 @@ mod tests {
     fn what_is_written_is_read_back_the_same() {
         let full = manifest();
         assert_eq!(Manifest::parse(full.to_toml().as_bytes()).unwrap(), full);
-        let bare = Manifest { parent: None, min_image: None, author: String::new(), comment: String::new(), ..full };
+        let bare = Manifest {
+            renames: None,
+            parent: None,
+            min_image: None,
+            author: String::new(),
+            comment: String::new(),
+            ..full
+        };
         assert_eq!(Manifest::parse(bare.to_toml().as_bytes()).unwrap(), bare);
     }
 
     #[test]
     fn every_fault_of_a_manifest_is_told_at_once() {
-        let text = "schema = 1\ndevise = 'x'\ngeneration = 0\nparent = 'beef'\nmin_image = '1'\n\
+        let text = "schema = 1\ndevise = 'x'\nrenames = 'Edge_1'\ngeneration = 0\nparent = 'beef'\nmin_image = '1'\n\
                     [[file]]\npath = '../x'\nsha256 = 'x'\nmode = '4755'\n[[file]]\npath = 'manifest.toml.sig'\n";
         let faults = Manifest::parse(text.as_bytes()).unwrap_err();
         let paths: Vec<&str> = faults.as_slice().iter().map(|fault| fault.path.as_str()).collect();
@@ -280,6 +293,7 @@ mod tests {
             [
                 "device",
                 "devise",
+                "renames",
                 "generation",
                 "parent",
                 "min_image",

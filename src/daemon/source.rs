@@ -113,8 +113,13 @@ impl Source {
             digest: configuration.provenance.digest,
             name: configuration.name.clone(),
         };
-        if self.confirmed().as_ref() == Some(&confirmed) {
+        let before = self.confirmed();
+        if before.as_ref() == Some(&confirmed) {
             return Ok(());
+        }
+        if let Some(before) = before.filter(|before| before.name != confirmed.name) {
+            let (was, is) = (before.name, &confirmed.name);
+            tracing::warn!(%was, %is, "this box is renamed: configurations for its earlier name are refused from now on");
         }
         self.store.write(CONFIRMED, confirmed.to_text().as_bytes()).map_err(|error| error.to_string())
     }

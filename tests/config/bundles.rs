@@ -19,6 +19,7 @@ const STRANGER: u8 = 3;
 fn manifest(files: &BundleFiles, generation: u64) -> Manifest {
     Manifest {
         device: HostName::new("edge-1").unwrap(),
+        renames: None,
         generation: Generation(generation),
         parent: None,
         min_image: None,
@@ -189,7 +190,7 @@ fn an_older_generation_is_refused_and_the_confirmed_one_may_be_loaded_again() {
 fn a_bundle_for_another_box_is_refused() {
     let for_edge_2 =
         signed_as(|files| Manifest { device: HostName::new("edge-2").unwrap(), ..manifest(files, 7) }, &[NOC]);
-    assert_eq!(words(load(&for_edge_2, &trust(0))), "the manifest is for box edge-2, and this is edge-1");
+    assert_eq!(words(load(&for_edge_2, &trust(0))), "the manifest is for box edge-2, and rais.toml names edge-1");
     // The manifest and the TOML agree, but this is neither's box.
     let Trust::Signed { keyring, floor, .. } = trust(0) else { unreachable!() };
     let on = |name: &str| Trust::Signed {
@@ -199,7 +200,21 @@ fn a_bundle_for_another_box_is_refused() {
         device: Some(HostName::new(name).unwrap()),
     };
     assert!(load(&signed(7, &[NOC]), &on("edge-1")).is_ok());
-    assert_eq!(words(load(&signed(7, &[NOC]), &on("edge-3"))), "the manifest is for box edge-1, and this is edge-3");
+    let refused =
+        "the manifest is for box edge-1, and this is edge-3; to rename this box, sign it with `--renames edge-3`";
+    assert_eq!(words(load(&signed(7, &[NOC]), &on("edge-3"))), refused);
+    // A bundle that says so renames the box that it names, and no other one.
+    let renames = Some(HostName::new("edge-3").unwrap());
+    let renaming = signed_as(|files| Manifest { renames: renames.clone(), ..manifest(files, 7) }, &[NOC]);
+    for (name, taken) in [("edge-3", true), ("edge-1", true), ("edge-2", false)] {
+        assert_eq!(load(&renaming, &on(name)).is_ok(), taken, "{name}");
+    }
+    // It says so under the signature.
+    let mut forged = signed(7, &[NOC]);
+    let content = String::from_utf8(forged.0[MANIFEST_FILE].content.to_vec()).unwrap();
+    forged.0.get_mut(MANIFEST_FILE).unwrap().content =
+        content.replacen("generation", "renames = \"edge-3\"\ngeneration", 1).into_bytes().into();
+    assert!(matches!(load(&forged, &on("edge-3")), Err(Rejected::Untrusted { .. })));
 }
 
 #[test]

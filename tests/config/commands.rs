@@ -123,6 +123,27 @@ rais.toml:19:10: group[0].tests[0]: no [[test]] is named \"web\"
 }
 
 #[test]
+fn a_bundle_renames_a_box_only_if_it_is_signed_so() {
+    let workplace = Workplace::new();
+    let noc = workplace.path("noc");
+    workplace.sign(&["--key", &noc]).unwrap();
+    let toml = fs::read_to_string(workplace.path("bundle/rais.toml")).unwrap();
+    workplace.write("bundle/rais.toml", &toml.replacen("name = \"edge-1\"", "name = \"edge-7\"", 1), 0o644);
+    let (_, text) = workplace.sign(&["--key", &noc]).unwrap();
+    assert!(text.contains("refuses this one") && text.contains("`--renames edge-1`"), "{text}");
+    assert!(!workplace.verify(&["--device", "edge-1"]).0);
+    let (_, text) = workplace.sign(&["--key", &noc, "--renames", "edge-1"]).unwrap();
+    assert!(text.contains("A box called edge-1 takes it, and is edge-7 from then on."), "{text}");
+    for (name, good) in [("edge-1", true), ("edge-7", true), ("edge-2", false)] {
+        assert_eq!(workplace.verify(&["--device", name]).0, good, "{name}");
+    }
+    // The next one is for the box under its new name alone.
+    let (_, text) = workplace.sign(&["--key", &noc]).unwrap();
+    assert!(!text.contains("edge-1"), "{text}");
+    assert!(!workplace.verify(&["--device", "edge-1"]).0);
+}
+
+#[test]
 fn check_tells_of_a_secret_that_others_can_read_and_of_a_file_that_is_not_there() {
     let workplace = Workplace::new();
     workplace.write("bundle/secrets/http.key", KEY, 0o644);
@@ -151,7 +172,10 @@ fn what_is_signed_is_verified_and_every_change_is_found() {
 
     for (arguments, why) in [
         (&["--floor", "1"][..], "Generation 1 is not newer than 1, the highest confirmed one.\n"),
-        (&["--device", "edge-9"], "The manifest is for box edge-1, and this is edge-9.\n"),
+        (
+            &["--device", "edge-9"],
+            "The manifest is for box edge-1, and this is edge-9; to rename this box, sign it\n    with `--renames edge-9`.\n",
+        ),
         (&["--signers", "2"], "It has 1 of 2 trusted signatures.\n"),
     ] {
         assert_eq!(workplace.verify(arguments), (false, why.to_owned()));

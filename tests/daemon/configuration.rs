@@ -1,10 +1,11 @@
 //! Configurations at a start and at a reload: what is refused, and that a refusal changes nothing.
 
-use super::lab::{self, Lab, until};
+use super::lab::{Gateway, Lab, until};
 use super::signing;
 use nix::sys::signal::Signal;
 use rais_core::notification::Notification;
 use std::fs;
+use std::path::Path;
 
 #[test]
 fn raisd_says_why_it_does_not_start_and_exits_with_its_own_code() {
@@ -80,32 +81,37 @@ fn a_bad_reload_changes_nothing_and_says_why_everywhere() {
     lab.settle();
 }
 
+/// Signs a box's bundle.
+fn sign(gateway: &Gateway, key: &Path, options: &str) {
+    let directory = gateway.configuration_directory();
+    let arguments = format!("config sign {} --key {} {options}", directory.display(), key.display());
+    let output = gateway.raisctl(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Starts a box that takes only what is signed.
+fn start_signed(gateway: &mut Gateway, keyring: &Path) {
+    let log = gateway.append_to_log();
+    let mut command = gateway.signed_command();
+    command.arg("--keyring").arg(keyring).stderr(log);
+    gateway.start_as(command);
+}
+
+fn refuses(gateway: &Gateway, reason: &str) {
+    let output = gateway.raisctl("reload");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.split_whitespace().collect::<Vec<_>>().join(" ").contains(reason), "{reason}: {said}");
+}
+
 #[test]
 fn only_a_signed_configuration_that_is_no_older_is_taken_by_a_reload_or_a_restart() {
     let mut lab = Lab::new(1);
     let gateway = lab.gateway(1);
     let directory = gateway.configuration_directory();
     let (key, keyring) = signing::key_and_keyring(&gateway.state().with_file_name("signing"));
-    let sign = |gateway: &lab::Gateway, generation: u64| {
-        let arguments =
-            format!("config sign {} --key {} --generation {generation}", directory.display(), key.display());
-        let output = gateway.raisctl(&arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    let start = |gateway: &mut lab::Gateway| {
-        let log = gateway.append_to_log();
-        let mut command = gateway.signed_command();
-        command.arg("--keyring").arg(&keyring).stderr(log);
-        gateway.start_as(command);
-    };
-    let refused = |gateway: &lab::Gateway, reason: &str| {
-        let output = gateway.raisctl("reload");
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(reason), "{reason}: {said}");
-    };
-    sign(gateway, 5);
-    start(gateway);
+    sign(gateway, &key, "--generation 5");
+    start_signed(gateway, &keyring);
     let (snapshot, _) = gateway.status().unwrap();
     assert_eq!(snapshot.about.signer.as_deref(), Some("noc@example.net"));
     assert_eq!(snapshot.view.generation.0, 5);
@@ -116,19 +122,19 @@ fn only_a_signed_configuration_that_is_no_older_is_taken_by_a_reload_or_a_restar
         let mut bad = good.clone();
         bad[10] ^= 1;
         fs::write(&file, bad).unwrap();
-        refused(gateway, if name == "manifest.toml" { "0 of 1 trusted signatures" } else { name });
+        refuses(gateway, if name == "manifest.toml" { "0 of 1 trusted signatures" } else { name });
         fs::write(&file, good).unwrap();
     }
     gateway.write_configuration(
         &gateway.configuration().replace("name = \"box-1\"", "name = \"box-1\"\ncontact = \"noc\""),
     );
-    sign(gateway, 7);
+    sign(gateway, &key, "--generation 7");
     assert!(gateway.raisctl("reload").status.success());
     assert_eq!(gateway.status().unwrap().0.view.generation.0, 7);
     // raisctl itself would not sign an older one over a newer one.
     fs::remove_file(directory.join("manifest.toml")).unwrap();
-    sign(gateway, 6);
-    refused(gateway, "generation 6");
+    sign(gateway, &key, "--generation 6");
+    refuses(gateway, "generation 6");
     assert_eq!(gateway.status().unwrap().0.about.contact, "noc");
     // Nor does a restart bring the old one back.
     gateway.signal(Signal::SIGTERM);
@@ -137,8 +143,49 @@ fn only_a_signed_configuration_that_is_no_older_is_taken_by_a_reload_or_a_restar
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("generation 6"), "{said}");
-    sign(gateway, 8);
-    start(gateway);
+    sign(gateway, &key, "--generation 8");
+    start_signed(gateway, &keyring);
+}
+
+#[test]
+fn a_box_is_renamed_by_a_bundle_that_is_signed_to_rename_it_and_by_no_other() {
+    let mut lab = Lab::new(2);
+    lab.gateway(2).start();
+    let gateway = lab.gateway(1);
+    let (key, keyring) = signing::key_and_keyring(&gateway.state().with_file_name("signing"));
+    sign(gateway, &key, "");
+    start_signed(gateway, &keyring);
+    lab.settle();
+    let moves: Vec<usize> = lab.gateways().iter().map(Gateway::moves).collect();
+    let gateway = lab.gateway(1);
+    let renamed = gateway.configuration().replace("name = \"box-1\"", "name = \"gate-1\"");
+    gateway.write_configuration(&renamed);
+    sign(gateway, &key, "");
+    refuses(gateway, "for box gate-1, and this is box-1; to rename this box, sign it with `--renames box-1`");
+    sign(gateway, &key, "--renames box-3");
+    refuses(gateway, "this is box-1");
+    assert_eq!(gateway.status().unwrap().0.view.name.as_str(), "box-1");
+    sign(gateway, &key, "--renames box-1");
+    let output = gateway.raisctl("reload");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(gateway.log().contains("this box is renamed"), "{}", gateway.log());
+    until("both boxes know the new name", || {
+        let names = lab.gateways().iter().map(|gateway| Ok(gateway.group()?.hosts[0].name.to_string()));
+        let names: Vec<String> = names.collect::<Result<_, String>>()?;
+        if names == ["gate-1", "gate-1"] { Ok(()) } else { Err(format!("{names:?}")) }
+    });
+    // It is the same box: nothing moved.
+    assert_eq!(lab.gateways().iter().map(Gateway::moves).collect::<Vec<_>>(), moves);
+    // It is what it is after a restart, with this bundle and with the next one, and is no more what it was.
+    let gateway = lab.gateway(1);
+    gateway.kill();
+    start_signed(gateway, &keyring);
+    sign(gateway, &key, "");
+    assert!(gateway.raisctl("reload").status.success());
+    assert_eq!(gateway.status().unwrap().0.view.name.as_str(), "gate-1");
+    gateway.write_configuration(&gateway.configuration());
+    sign(gateway, &key, "");
+    refuses(gateway, "for box box-1, and this is gate-1");
 }
 
 #[test]
@@ -190,7 +237,7 @@ fn scripts_run_with_the_documented_environment_and_a_failing_one_keeps_the_addre
     use std::os::unix::fs::PermissionsExt;
     let mut lab = Lab::new(2);
     let note = lab.gateway(1).state().with_file_name("scripts-ran");
-    let script = |gateway: &lab::Gateway, text: &str| {
+    let script = |gateway: &Gateway, text: &str| {
         let path = gateway.configuration_directory().join("script");
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

@@ -13,6 +13,7 @@ use crate::config::{BundleFiles, Digest, Trust, load};
 use crate::os::bundle::{read_directory, remove_file};
 use crate::os::store::{read_limited, write_atomically};
 use clap::Args;
+use rais_core::address::HostName;
 use rais_core::quantity::Generation;
 use ssh_key::PrivateKey;
 use std::io::{IsTerminal, Write};
@@ -25,7 +26,8 @@ const MAX_KEY_OCTETS: u64 = 64 << 10;
 const AFTER_HELP: &str = "\
 A bundle is a directory that holds rais.toml and the files it names. The box that
 it is for is the one that rais.toml names. Every box refuses a generation that is
-not higher than the one it has confirmed.
+not higher than the one it has confirmed, and a bundle for a box of another name,
+unless it was signed to rename it (--renames).
 
 A key in an agent or in hardware signs with OpenSSH itself:
   raisctl config sign DIRECTORY --manifest-only
@@ -55,11 +57,14 @@ pub struct SignArgs {
     /// The oldest image that may run it, such as 0.1.0
     #[arg(long, value_name = "VERSION")]
     min_image: Option<ImageVersion>,
+    /// What the box is called so far, to rename it: a box of that name takes the bundle, too. Not for the bundles after it
+    #[arg(long, value_name = "NAME")]
+    renames: Option<HostName>,
     /// Write the manifest, and let something else sign it
     #[arg(long, conflicts_with = "add_signature")]
     manifest_only: bool,
     /// Leave the manifest as it is, and add a further signature to it
-    #[arg(long, conflicts_with_all = ["generation", "comment", "author", "min_image"])]
+    #[arg(long, conflicts_with_all = ["generation", "comment", "author", "min_image", "renames"])]
     add_signature: bool,
 }
 
@@ -72,12 +77,14 @@ pub(super) fn sign(args: &SignArgs, out: &mut impl Write) -> Result<bool, Config
     };
     check_names(&files)?;
     let before = previous(&files)?;
+    let former = before.as_ref().map(|(_, manifest)| manifest.device.clone());
     let manifest = if args.add_signature {
         unchanged(before, &files)?
     } else {
         let (generation, parent) = next_generation(args.generation, before)?;
         Manifest {
             device: configuration.name.clone(),
+            renames: args.renames.clone(),
             generation,
             parent,
             min_image: args.min_image,
@@ -106,6 +113,7 @@ pub(super) fn sign(args: &SignArgs, out: &mut impl Write) -> Result<bool, Config
         checked.device,
         count(checked.files.len(), "file")
     ));
+    text.push_str(&renaming(args, former.as_ref(), &checked));
     match signature {
         Some((signature, signer)) => {
             write_atomically(&path, signature.as_bytes(), 0o644)?;
@@ -116,6 +124,20 @@ pub(super) fn sign(args: &SignArgs, out: &mut impl Write) -> Result<bool, Config
     }
     out.write_all(text.as_bytes())?;
     Ok(true)
+}
+
+/// What is to be said of the box's name. A bundle that was copied for another box looks like one that renames its box, so
+/// it is never taken for that unasked.
+fn renaming(args: &SignArgs, former: Option<&HostName>, manifest: &Manifest) -> String {
+    match (&manifest.renames, former) {
+        (Some(renames), _) => {
+            wrap(&format!("A box called {renames} takes it, and is {} from then on.", manifest.device))
+        }
+        (None, Some(former)) if *former != manifest.device && !args.add_signature => wrap(&format!(
+            "The manifest before was for box {former}, which refuses this one: to rename that box, sign with `--renames {former}`."
+        )),
+        (None, _) => String::new(),
+    }
 }
 
 /// Every file of the directory is signed, so every one must have a name that a bundle can hold.
