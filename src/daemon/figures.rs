@@ -2,8 +2,11 @@
 
 use crate::ctl::protocol::Runtime;
 use crate::snmp::delivery::DeliveryCounters;
-use crate::snmp::{DeliverySource, ReceiverFigures};
+use crate::snmp::{DeliverySource, GroupHistory, ReceiverFigures};
+use rais_core::address::GroupName;
+use rais_core::notification::Notification;
 use rais_core::time::Instant;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +27,8 @@ pub(super) struct Figures {
     pub(super) late_notifications: AtomicU64,
     /// See [`Runtime::receivers`].
     pub(super) receivers: Mutex<Vec<Arc<Counted>>>,
+    /// What was told of groups as a whole.
+    pub(super) groups: Mutex<BTreeMap<GroupName, GroupHistory>>,
     /// See [`Runtime::snmp_in`].
     pub(super) snmp_in: AtomicU64,
     /// See [`Runtime::snmp_out`].
@@ -88,6 +93,10 @@ impl DeliverySource for Figures {
         self.receivers().get(place).map(|receiver| receiver.read())
     }
 
+    fn group(&self, name: &GroupName) -> GroupHistory {
+        self.groups().get(name).copied().unwrap_or_default()
+    }
+
     fn worst_notification_us(&self) -> u64 {
         self.worst_notification_us.load(Ordering::Relaxed)
     }
@@ -100,6 +109,31 @@ impl DeliverySource for Figures {
 impl Figures {
     fn receivers(&self) -> MutexGuard<'_, Vec<Arc<Counted>>> {
         self.receivers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn groups(&self) -> MutexGuard<'_, BTreeMap<GroupName, GroupHistory>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what a notification says of a group as a whole.
+    pub(super) fn note(&self, notification: &Notification, at: Instant) {
+        match notification {
+            Notification::GroupStateChange { group, state, .. } => {
+                let mut groups = self.groups();
+                let history = groups.entry(group.clone()).or_default();
+                history.service = *state;
+                history.service_changes.note(at);
+            }
+            Notification::PartitionChange { group, .. } => {
+                self.groups().entry(group.clone()).or_default().partition_changes.note(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Forgets groups that are no more: one that is configured later has no past.
+    pub(super) fn keep_groups(&self, is_there: impl Fn(&GroupName) -> bool) {
+        self.groups().retain(|name, _| is_there(name));
     }
 
     /// As they are now.

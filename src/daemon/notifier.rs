@@ -4,6 +4,7 @@
 //! a receiver was not told is in the event table.
 
 use super::event_table::{EventTable, Unnumbered};
+use super::figures::Figures;
 use super::group_states::GroupStates;
 use super::receivers::Receivers;
 use super::running::Running;
@@ -55,6 +56,8 @@ pub(super) struct Notifier {
     pub(super) running: watch::Receiver<Arc<Running>>,
     /// Everybody who is told.
     pub(super) receivers: Receivers,
+    /// What an agent shows of all that.
+    pub(super) figures: Arc<Figures>,
     /// Whether the configuration is the one of the life before.
     pub(super) start: Notification,
     /// How groups fare as a whole.
@@ -104,10 +107,12 @@ impl Notifier {
     fn reconfigure(&mut self) {
         let running = Arc::clone(&self.running.borrow_and_update());
         self.receivers.reconfigure(&running);
+        self.figures.keep_groups(|name| running.configuration.groups.contains_key(name));
     }
 
     fn tell(&mut self, at: Instant, notification: Notification) {
         let notification = bounded(notification);
+        self.figures.note(&notification, at);
         let snapshot = Arc::clone(&self.snapshots.borrow());
         let (text, unix_ms) = (sentence(&notification, &snapshot), clock::unix_ms());
         let incarnation = snapshot.view.incarnation;
@@ -141,7 +146,6 @@ fn log(event: &Event) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::figures::Figures;
     use super::super::start::nothing_yet;
     use super::*;
     use crate::config::{BundleFiles, Trust, load};
@@ -206,6 +210,7 @@ community_file = "secrets/community"
             snapshots,
             running,
             receivers: Receivers::new(Arc::clone(&figures)),
+            figures: Arc::clone(&figures),
             start: Notification::ColdStart,
             group_states: GroupStates::default(),
             stop,

@@ -275,6 +275,7 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
         snapshots: snapshot.clone(),
         running: running.clone(),
         receivers: Receivers::new(Arc::clone(&figures)),
+        figures: Arc::clone(&figures),
         start,
         group_states: GroupStates::default(),
         stop,

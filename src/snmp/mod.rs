@@ -58,6 +58,6 @@ pub use community::{BadCommunity, Community, MAX_COMMUNITY_OCTETS};
 pub use counters::{Counters, Dropped, Fault};
 pub use limit::DEFAULT_REQUESTS_PER_SECOND;
 pub use oid::{MAX_ARCS, Oid};
-pub use rais_mib::{DeliverySource, EventSource, ReceiverFigures};
+pub use rais_mib::{Changes, DeliverySource, EventSource, GroupHistory, ReceiverFigures};
 pub use set::{Change, Pending};
 pub use target_mib::receiver_name;

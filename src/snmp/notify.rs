@@ -8,13 +8,13 @@ use super::access::View;
 use super::ber::{self, tag};
 use super::message::message;
 use super::oid::Oid;
-use super::rais_mib::{self, address_reason, host_state, partition_state};
+use super::rais_mib::{self, address_reason, group_state, host_state, partition_state};
 use super::snmpv2_mib::{SNMP_TRAP_OID_0, SYS_UP_TIME_0};
 use super::value::{Value, binding};
 use crate::event::{Event, host_name};
 use crate::snapshot::Snapshot;
 use rais_core::address::{GroupName, IdAddress, ServiceAddress};
-use rais_core::notification::{GroupState, Notification, Severity};
+use rais_core::notification::{Notification, Severity};
 use std::borrow::Cow;
 
 /// snmpTraps (RFC 3418, RFC 2863): the number of a standard notification follows.
@@ -286,14 +286,6 @@ impl Bindings<'_> {
             | Notification::LinkDown { .. } => {}
         }
     }
-}
-
-/// RaisGroupStateTC.
-const fn group_state(state: GroupState) -> Value<'static> {
-    Value::Integer(match state {
-        GroupState::Ok => 1,
-        GroupState::Degraded => 2,
-    })
 }
 
 /// DateAndTime (RFC 2579) in UTC: year, month, day, hour, minute, second, tenths, direction and distance from UTC.

@@ -5,6 +5,7 @@ use super::fuzz::in_namespace;
 use super::lab::{Lab, run, until};
 use super::snmp;
 use super::trap_receiver::Receiver;
+use super::version3::{LAB_COMMUNITY, snmp_get};
 use nix::sys::signal::Signal;
 use rais::event::Event;
 use rais_core::notification::{Notification, Severity};
@@ -197,6 +198,13 @@ fn snmptrapd_is_told_of_a_dead_leader_of_a_group_in_trouble_and_of_a_bad_configu
         ("raisGroupStateChange", "box-2: every address of group http is served by one box"),
     ];
     until_told(&receiver, &mut lines, &expected);
+    // Who did not listen can see that it happened.
+    let read = |object: &str| snmp_get(&lab, "10.99.0.2", object, LAB_COMMUNITY).unwrap();
+    assert_eq!(read("raisGroupServiceState.\"http\""), "1");
+    let transitions: u32 = read("raisGroupServiceTransitions.\"http\"").parse().unwrap();
+    assert!(transitions >= 2 && transitions.is_multiple_of(2), "there and back: {transitions}");
+    assert_ne!(read("raisGroupServiceLastChange.\"http\""), "0");
+    assert_eq!(read("raisGroupPartitionTransitions.\"http\""), "0");
     drop(service);
 
     let gateway = lab.gateway(2);

@@ -136,7 +136,7 @@ fn snmptrapd_takes_version_3_traps_and_informs_of_a_box_and_who_has_other_keys_l
     // What the operator sees, and what an NMS sees.
     let shown = String::from_utf8(gateway.raisctl("status").stdout).unwrap();
     assert!(shown.contains("v3 informs, nms authPriv") && shown.contains("v3 traps, noc authPriv"), "{shown}");
-    let read = |object: &str| snmp_get(&lab, object, LAB_COMMUNITY).unwrap();
+    let read = |object: &str| snmp_get(&lab, "10.99.0.1", object, LAB_COMMUNITY).unwrap();
     assert_eq!(read("snmpTargetParamsSecurityName.'receiver-05'"), "nms");
     assert_eq!(read("snmpTargetParamsSecurityModel.'receiver-05'"), "3");
     assert!(read("raisReceiverGivenUp.'receiver-06'").parse::<u64>().unwrap() >= count);
@@ -144,10 +144,10 @@ fn snmptrapd_takes_version_3_traps_and_informs_of_a_box_and_who_has_other_keys_l
     assert!(!secrets.contains("battery") && !secrets.contains("lab-community"), "{secrets}");
 }
 
-const LAB_COMMUNITY: &[&str] = &["-v2c", "-c", "lab-community"];
+pub(super) const LAB_COMMUNITY: &[&str] = &["-v2c", "-c", "lab-community"];
 
-/// Asks the box with net-snmp's own tool; `None`: there was no answer, or an error.
-fn snmp_get(lab: &Lab, object: &str, options: &[&str]) -> Option<String> {
+/// Asks a box with net-snmp's own tool; `None`: there was no answer, or an error.
+pub(super) fn snmp_get(lab: &Lab, agent: &str, object: &str, options: &[&str]) -> Option<String> {
     let mut command = tool("snmpget", "snmp");
     command.args([
         "-M",
@@ -160,7 +160,7 @@ fn snmp_get(lab: &Lab, object: &str, options: &[&str]) -> Option<String> {
         "-r",
         "1",
     ]);
-    command.args(options).args(["10.99.0.1", object]);
+    command.args(options).args([agent, object]);
     let output = in_namespace(&lab.client(), move || command.output().unwrap());
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().trim_matches('"').to_owned())
 }
@@ -181,11 +181,11 @@ fn who_guesses_a_pass_phrase_is_told_on_once_a_minute_if_that_is_wanted() {
     gateway.write_configuration(&text.replace("[snmp]\n", "[snmp]\nauthentication_traps = false\n"));
     lab.start();
     let gateway = &lab.gateways()[0];
-    let read = |object: &str| snmp_get(&lab, object, LAB_COMMUNITY).unwrap();
+    let read = |object: &str| snmp_get(&lab, "10.99.0.1", object, LAB_COMMUNITY).unwrap();
     let asks = |phrase: &str| {
         let options =
             ["-v3", "-u", "noc", "-l", "authPriv", "-a", "SHA-256", "-x", "AES", "-X", "staple of the battery"];
-        snmp_get(&lab, "SNMPv2-MIB::sysName.0", &[&options[..], &["-A", phrase]].concat())
+        snmp_get(&lab, "10.99.0.1", "SNMPv2-MIB::sysName.0", &[&options[..], &["-A", phrase]].concat())
     };
     assert_eq!(asks("correct horse battery").as_deref(), Some("box-1"));
     assert_eq!(read("SNMPv2-MIB::snmpEnableAuthenTraps.0"), "2");
@@ -262,7 +262,7 @@ fn what_is_not_in_a_notify_view_is_not_sent_is_counted_and_stays_in_the_event_ta
         }
     });
     assert!(!lines.iter().any(|line| line.contains("raisAcquire|")), "{lines:?}");
-    let read = |object: &str| snmp_get(&lab, object, LAB_COMMUNITY).unwrap();
+    let read = |object: &str| snmp_get(&lab, "10.99.0.1", object, LAB_COMMUNITY).unwrap();
     for row in ["receiver-01", "receiver-02"] {
         assert_eq!(read(&format!("raisReceiverWithheld.'{row}'")), withheld.to_string());
     }

@@ -41,6 +41,7 @@ impl Bench {
         let mut agent = Agent::new(params);
         agent.look_at(&Arc::new(sample::machine()));
         agent.show_events(Arc::new(sample::Happened));
+        agent.show_deliveries(Arc::new(sample::Happened));
         Self { agent, now: snapshot.view.at, snapshot: Arc::new(snapshot), commands, refused }
     }
 

@@ -104,6 +104,48 @@ fn every_state_and_reason_of_the_core_has_its_own_number() {
     }
 }
 
+/// The text of every object of RAIS-MIB: name, SYNTAX, DESCRIPTION.
+fn described() -> Vec<(String, String, String)> {
+    let text = std::fs::read_to_string(mib_directory().join("RAIS-MIB.txt")).unwrap();
+    let objects = text.split(" OBJECT-TYPE\n    SYNTAX ").collect::<Vec<_>>();
+    let described = objects.windows(2).map(|pair| {
+        let name = pair[0].rsplit('\n').next().unwrap();
+        let description = pair[1].split_once("DESCRIPTION \"").unwrap().1.split('"').next().unwrap();
+        let syntax = pair[1].split_ascii_whitespace().next().unwrap();
+        (name.to_owned(), syntax.to_owned(), description.to_owned())
+    });
+    described.collect()
+}
+
+#[test]
+fn every_counter_names_its_discontinuity_object_rfc_4181_4_6_1_2() {
+    let mib = Mib::load();
+    let counters: Vec<_> = described().into_iter().filter(|(_, syntax, _)| syntax.starts_with("Counter")).collect();
+    // Not CounterBasedGauge64, which counts nothing that could begin anew.
+    let counters: Vec<_> = counters.into_iter().filter(|(_, syntax, _)| !syntax.contains("Gauge")).collect();
+    assert!(counters.len() > 40, "{}", counters.len());
+    for (name, _, description) in counters {
+        let named = description.split_ascii_whitespace().filter(|word| word.ends_with("DiscontinuityTime."));
+        let named: Vec<_> = named.map(|word| word.trim_end_matches('.')).collect();
+        let [named] = named[..] else { panic!("{name} names {named:?}: {description}") };
+        assert_eq!(mib.object(named).syntax, "TimeStamp", "{name}");
+        assert_eq!(mib.object(named).column, name.starts_with("raisReceiver"), "{name}: in its own row, if it has one");
+    }
+}
+
+#[test]
+fn every_state_of_a_row_says_how_often_it_changed_and_when() {
+    // What goes and comes back between two polls must not be missed.
+    let mib = Mib::load();
+    let states = mib.objects.iter().filter(|object| object.column && object.name.starts_with("rais"));
+    let states: Vec<_> = states.filter_map(|object| object.name.strip_suffix("State")).collect();
+    assert!(states.len() >= 6, "{states:?}");
+    for state in states {
+        assert_eq!(mib.object(&format!("{state}Transitions")).syntax, "Counter32");
+        assert_eq!(mib.object(&format!("{state}LastChange")).syntax, "TimeStamp");
+    }
+}
+
 #[test]
 fn published_identifiers_keep_their_meaning() {
     // mib/oids.md is the list. Run with RAIS_BLESS=1 to write it anew, and look at the difference: lines may be added,

@@ -19,6 +19,7 @@ pub fn serve() -> SocketAddr {
     let mut agent =
         Agent::new(AgentParams { communities: vec![community()], allow_v1: true, ..AgentParams::default() });
     agent.show_events(Arc::new(sample::Happened));
+    agent.show_deliveries(Arc::new(sample::Happened));
     agent.look_at(&Arc::new(sample::machine()));
     std::thread::spawn(move || {
         let mut datagram = [0; 65_535];

@@ -91,3 +91,23 @@ fn a_box_that_came_and_went_says_how_much_longer_its_addresses_stay_away() {
     let damping_left = |host: u8| number(&format!("3.1.24.{HTTP}.1.4.10.9.0.{host}"));
     assert_eq!((damping_left(1), damping_left(2)), (12, 0), "in seconds, rounded up");
 }
+
+#[test]
+fn a_group_as_a_whole_says_how_it_fares_how_often_that_changed_and_when() {
+    // raisGroupServiceState, -Transitions, -LastChange, and the same of raisGroupPartitionState.
+    let of = |group: &str| [58, 59, 60, 61, 62].map(|column| number(&format!("2.1.{column}.{group}")));
+    assert_eq!(of(HTTP), [2, 3, 9000, 2, 8000]);
+    assert_eq!(of("3.100.110.115"), [1, 0, 0, 0, 0], "it was well all the time");
+}
+
+#[test]
+fn a_receiver_says_what_became_of_what_it_was_to_be_told() {
+    // Sent, repeated, acknowledged, refused, given up, dropped, superseded; pending, withheld, discontinuity time.
+    let of = |place: u32| {
+        let name = format!("114.101.99.101.105.118.101.114.45.48.{}", 49 + place);
+        (1..=10).map(|column| number(&format!("13.1.{column}.{name}"))).collect::<Vec<_>>()
+    };
+    assert_eq!(of(0), [1, 2, 3, 4, 5, 6, 7, 9, 8, 2000]);
+    assert_eq!(of(1), [11, 12, 13, 14, 15, 16, 17, 9, 18, 2000]);
+    assert_eq!((number("12.4.0"), number("12.5.0")), (1800, 2), "the slowest, and how many were late");
+}

@@ -6,12 +6,13 @@ use rais::machine::{
     Address, Hardware, Interface, InterfaceCounters, InterfaceKind, IpFigures, Machine, Memory, Sample, Storage,
 };
 use rais::snapshot::{About, AboutGroup, AboutReceiver, AboutUser, Snapshot, ZoneView};
-use rais::snmp::EventSource;
+use rais::snmp::delivery::DeliveryCounters;
 use rais::snmp::v3::Level;
+use rais::snmp::{Changes, DeliverySource, EventSource, GroupHistory, ReceiverFigures};
 use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName, ServiceAddress, TestName};
 use rais_core::counters::{Counters, DropCause};
 use rais_core::info_message::Claim;
-use rais_core::notification::{HostState, Notification, PartitionState, Reason};
+use rais_core::notification::{GroupState, HostState, Notification, PartitionState, Reason};
 use rais_core::params::Choice;
 use rais_core::quantity::{Generation, Incarnation, Utilisation};
 use rais_core::time::{Duration, Instant};
@@ -155,6 +156,41 @@ pub fn machine() -> Machine {
             unix_ms: 1_795_208_400_000,
             ..Sample::default()
         },
+    }
+}
+
+impl DeliverySource for Happened {
+    fn receiver(&self, place: usize) -> Option<ReceiverFigures> {
+        let first = u64::try_from(place).unwrap() * 10;
+        let counters = DeliveryCounters {
+            sent: first + 1,
+            repeated: first + 2,
+            acknowledged: first + 3,
+            refused: first + 4,
+            given_up: first + 5,
+            dropped: first + 6,
+            superseded: first + 7,
+            withheld: first + 8,
+            strays: 0,
+        };
+        Some(ReceiverFigures { counters, pending: 9, since: at(20) })
+    }
+
+    fn group(&self, name: &GroupName) -> GroupHistory {
+        if name.as_str() != "http" {
+            return GroupHistory::default();
+        }
+        let changes = |count, seconds| Changes { count, last: Some(at(seconds)) };
+        let service = GroupState::Degraded;
+        GroupHistory { service, service_changes: changes(3, 90), partition_changes: changes(2, 80) }
+    }
+
+    fn worst_notification_us(&self) -> u64 {
+        1800
+    }
+
+    fn late_notifications(&self) -> u64 {
+        2
     }
 }
 

@@ -1,15 +1,52 @@
 //! raisGroupTable: the service groups this box belongs to.
 
+use super::time_stamp;
 use crate::snmp::prepared::{Served, host};
 use crate::snmp::set::{Change, Refusal, Step, Syntax};
 use crate::snmp::table::ByName;
 use crate::snmp::value::Value;
 use rais_core::counters::DropCause;
 use rais_core::io::Command;
-use rais_core::notification::PartitionState;
+use rais_core::notification::{GroupState, PartitionState};
 use rais_core::operator::FailbackOrder;
 use rais_core::params::{Choice, Failback};
+use rais_core::time::Instant;
 use rais_core::view::GroupView;
+
+/// What was told of a group as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupHistory {
+    /// Whether it is well, as was told last; well before anything was.
+    pub service: GroupState,
+    /// How often that changed.
+    pub service_changes: Changes,
+    /// How often the box found itself in another part of a divided group, or in a whole one.
+    pub partition_changes: Changes,
+}
+
+/// How often a state changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// So often.
+    pub count: u64,
+    /// When it did last; `None`: it never did.
+    pub last: Option<Instant>,
+}
+
+impl Changes {
+    /// It changed.
+    pub fn note(&mut self, at: Instant) {
+        self.count += 1;
+        self.last = Some(at);
+    }
+}
+
+impl Default for GroupHistory {
+    fn default() -> Self {
+        let changes = Changes::default();
+        Self { service: GroupState::Ok, service_changes: changes, partition_changes: changes }
+    }
+}
 
 pub(super) struct GroupTable;
 
@@ -53,6 +90,14 @@ fn command(group: &GroupView, column: u32, wanted: i32) -> (i32, Command) {
         let choice = choice.into_iter().find(|choice| choice_admin(Some(*choice)) == wanted);
         (choice_admin(group.policy.choice), Command::Choice { group: name, choice })
     }
+}
+
+/// RaisGroupStateTC.
+pub(in crate::snmp) const fn group_state(state: GroupState) -> Value<'static> {
+    Value::Integer(match state {
+        GroupState::Ok => 1,
+        GroupState::Degraded => 2,
+    })
 }
 
 /// RaisPartitionStateTC.
@@ -127,6 +172,11 @@ impl ByName for GroupTable {
         55,
         56,
         57,
+        58,
+        59,
+        60,
+        61,
+        62,
     ];
     const WRITABLE: &'static [(u32, Syntax)] =
         &[(FAILBACK_ADMIN, Syntax::OneOf(&[CONFIGURED, 2, 3])), (CHOICE_ADMIN, Syntax::OneOf(&[CONFIGURED, 2, 3]))];
@@ -144,6 +194,7 @@ impl ByName for GroupTable {
         let address = || served.about_group(row).map(|about| about.address);
         let leader = group.leader.map(|id| id.0);
         let sums = || served.sums(row);
+        let history = || served.deliveries.map(|of| of.group(&group.name)).unwrap_or_default();
         let counters = &group.counters;
         match column {
             2 => Value::address_type(address().map(|socket| socket.ip())),
@@ -198,6 +249,11 @@ impl ByName for GroupTable {
             55 => Value::counter(counters.repairs),
             56 => Value::Integer(if is_unicast(served, row) { 2 } else { 1 }),
             57 => Value::gauge(served.peers(row).len()),
+            58 => group_state(history().service),
+            59 => Value::counter(history().service_changes.count),
+            60 => time_stamp(history().service_changes.last, served.started()),
+            61 => Value::counter(history().partition_changes.count),
+            62 => time_stamp(history().partition_changes.last, served.started()),
             FIRST_DROP.. => match DropCause::ALL.get((column - FIRST_DROP) as usize) {
                 Some(cause) => Value::counter(counters.drops.of(*cause)),
                 None => Value::NoSuchInstance,

@@ -1,15 +1,19 @@
 //! raisReceiverTable, and what else is known of how notifications leave: a row for each row of snmpTargetAddrTable.
 
+use super::group::GroupHistory;
 use crate::snmp::delivery::DeliveryCounters;
 use crate::snmp::prepared::Served;
 use crate::snmp::value::Value;
+use rais_core::address::GroupName;
 use rais_core::time::Instant;
 use serde::{Deserialize, Serialize};
 
-/// Whoever tells the receivers.
+/// Whoever tells the receivers, and knows what was told.
 pub trait DeliverySource: Send + Sync {
     /// How a receiver fares, by its place in the configuration.
     fn receiver(&self, place: usize) -> Option<ReceiverFigures>;
+    /// What was told of a group.
+    fn group(&self, name: &GroupName) -> GroupHistory;
     /// The longest time from an event to its first datagram, in microseconds.
     fn worst_notification_us(&self) -> u64;
     /// Notifications whose first datagram took more than 2 ms.

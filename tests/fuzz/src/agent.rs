@@ -20,6 +20,7 @@ impl Asked {
         let mut agent = Agent::new(AgentParams { requests_per_second: 1_000_000_000, ..params });
         agent.look_at(&Arc::new(sample::machine()));
         agent.show_events(Arc::new(sample::Happened));
+        agent.show_deliveries(Arc::new(sample::Happened));
         Self { agent, snapshot: Arc::new(sample::snapshot()), reply: Vec::new() }
     }
 
