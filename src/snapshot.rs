@@ -74,7 +74,7 @@ pub struct About {
     /// The box's own addresses and routes that were put back since the start, because somebody else had removed them.
     #[serde(default)]
     pub network_repairs: u64,
-    /// Who is notified.
+    /// Who is notified, by ascending name.
     #[serde(default)]
     pub receivers: Vec<AboutReceiver>,
     /// Per group, what the core has no use for.
@@ -84,6 +84,9 @@ pub struct About {
 /// Facts about a receiver of notifications.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AboutReceiver {
+    /// Its name: 1 to 32 ASCII characters.
+    #[serde(default)]
+    pub name: String,
     /// Where it listens.
     pub address: SocketAddr,
     /// The version 3 user that says so; `None`: version 2c, whose community is a secret.

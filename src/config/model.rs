@@ -268,7 +268,7 @@ pub struct Snmp {
     pub access: AccessControl,
     /// Communities, read-only.
     pub communities: Vec<CommunityAccess>,
-    /// Receivers of notifications.
+    /// Receivers of notifications, by ascending name.
     pub receivers: Vec<Receiver>,
     /// Whether a question that does not prove who asks is notified: snmpEnableAuthenTraps.
     pub authentication_traps: bool,
@@ -304,6 +304,8 @@ pub enum ReceiverSecurity {
 /// A receiver of notifications.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receiver {
+    /// Its name, which no other has.
+    pub name: String,
     /// Where it listens.
     pub address: SocketAddr,
     /// Who says so, and how it is proved.

@@ -271,7 +271,7 @@ impl Page {
             let lost = counters.refused + counters.given_up + counters.dropped;
             let answered = if receiver.inform { counters.acknowledged.to_string() } else { String::from("-") };
             let cells = vec![
-                Cell::plain(receiver.address.to_string()),
+                Cell::plain(receiver.name.as_str()),
                 Cell::plain(manner(receiver)),
                 Cell::plain(counters.sent.to_string()).right(),
                 Cell::plain(answered).right(),

@@ -217,6 +217,7 @@ fn troubled() -> (Snapshot, Runtime) {
         last_error: None,
     }];
     let receiver = |address: &str, user: Option<(&str, Level)>| AboutReceiver {
+        name: address.to_owned(),
         address: address.parse().unwrap(),
         user: user.map(|(name, level)| AboutUser { name: name.to_owned(), level }),
         community: None,

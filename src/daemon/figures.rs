@@ -71,11 +71,6 @@ impl Counted {
         (told.counters, told.pending) = (counters, u32::try_from(pending).unwrap_or(u32::MAX));
     }
 
-    /// From now on it is shown in a row that showed something else.
-    pub(super) fn moved(&self, now: Instant) {
-        self.told().since = now;
-    }
-
     pub(super) fn read(&self) -> ReceiverFigures {
         let mut figures = *self.told();
         figures.counters = self.before + figures.counters;

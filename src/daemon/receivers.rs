@@ -79,28 +79,23 @@ impl Receivers {
     }
 
     /// Exactly those of the configuration. One that stays as it is keeps what waits for it, and one that is changed keeps
-    /// its counters (RFC 2578 §7.1.6): with the same address it is the same receiver.
+    /// its counters (RFC 2578 §7.1.6): with the same name it is the same row.
     pub(super) fn reconfigure(&mut self, running: &Running) {
         let wanted = &running.configuration.snmp.receivers;
         let mut before = std::mem::take(&mut self.tasks);
-        let places: Vec<SocketAddr> = before.iter().map(|task| task.receiver.address).collect();
-        for (place, receiver) in wanted.iter().enumerate() {
+        for receiver in wanted {
             let source = running.source_for(receiver.address.ip());
             // A community has nothing to do with the engine.
             let engine = running.engine.filter(|_| matches!(receiver.security, ReceiverSecurity::User { .. }));
             let same = |task: &Task| task.receiver == *receiver && task.source == source && task.engine == engine;
-            let known = before.iter().position(|task| task.receiver.address == receiver.address);
+            let known = before.iter().position(|task| task.receiver.name == receiver.name);
             let start =
                 |counted| Task::start(receiver.clone(), source, engine, Arc::new(counted), Arc::clone(&self.figures));
-            let task = match known.map(|at| before.swap_remove(at)) {
+            self.tasks.push(match known.map(|at| before.swap_remove(at)) {
                 Some(kept) if same(&kept) => kept,
                 Some(changed) => start(changed.end(&self.figures)),
                 None => start(Counted::new(clock::now())),
-            };
-            if places.get(place) != Some(&receiver.address) {
-                task.counted.moved(clock::now());
-            }
-            self.tasks.push(task);
+            });
         }
         let counted = self.tasks.iter().map(|task| Arc::clone(&task.counted)).collect();
         *self.figures.receivers.lock().unwrap_or_else(PoisonError::into_inner) = counted;

@@ -212,6 +212,7 @@ impl Applier {
             service_interface: group.service_interface.clone(),
         });
         let receivers = configuration.snmp.receivers.iter().map(|receiver| AboutReceiver {
+            name: receiver.name.clone(),
             address: receiver.address,
             user: about_user(&receiver.security),
             community: community_name(&configuration.snmp, &receiver.security),

@@ -60,4 +60,3 @@ pub use limit::DEFAULT_REQUESTS_PER_SECOND;
 pub use oid::{MAX_ARCS, Oid};
 pub use rais_mib::{Changes, DeliverySource, EventSource, GroupHistory, ReceiverFigures};
 pub use set::{Change, Pending};
-pub use target_mib::receiver_name;

@@ -1,13 +1,13 @@
 //! SNMP-TARGET-MIB and SNMP-NOTIFICATION-MIB (RFC 3413): the configured receivers of notifications, read-only.
 //!
-//! Receivers are named by their place in the configuration. In version 2c the security name is that of the community, and
-//! never the community itself; one that only a receiver has goes by the receiver's name.
+//! In version 2c the security name is that of the community, and never the community itself; one that only a receiver has
+//! goes by the receiver's name.
 
 use super::oid::Oid;
 use super::prepared::Served;
 use super::rais_mib::receiver_value;
 use super::registry::Entry;
-use super::table::{Row, Table, first_not};
+use super::table::{Row, Table};
 use super::v3::Level;
 use super::value::Value;
 use crate::snapshot::AboutReceiver;
@@ -53,15 +53,9 @@ fn receivers<'a>(served: &Served<'a>) -> &'a [AboutReceiver] {
     &served.snapshot.about.receivers
 }
 
-/// The name of a receiver in that place of the configuration, from 0. There are at most 16, so that names ascend as the
-/// places do.
-#[must_use]
-pub fn receiver_name(place: usize) -> String {
-    format!("receiver-{:02}", place + 1)
-}
-
-fn arcs(row: usize) -> Vec<u32> {
-    receiver_name(row).bytes().map(u32::from).collect()
+/// Their names ascend.
+fn arcs(receiver: &AboutReceiver) -> Vec<u32> {
+    receiver.name.bytes().map(u32::from).collect()
 }
 
 /// TAddress of an address and a port.
@@ -74,7 +68,7 @@ fn transport_address(receiver: &AboutReceiver) -> Vec<u8> {
     octets
 }
 
-fn address(receiver: &AboutReceiver, row: usize, column: u32) -> Value<'static> {
+fn address(receiver: &AboutReceiver, column: u32) -> Value<'_> {
     match column {
         2 => Value::Identifier(if receiver.address.is_ipv4() { UDP_IPV4 } else { UDP_IPV6 }),
         3 => Value::Octets(Cow::Owned(transport_address(receiver))),
@@ -82,24 +76,21 @@ fn address(receiver: &AboutReceiver, row: usize, column: u32) -> Value<'static> 
         4 => Value::Integer(i32::try_from(receiver.timeout.as_millis() / 10).unwrap_or(i32::MAX)),
         5 => Value::Integer(i32::try_from(receiver.retries.min(255)).unwrap_or(255)),
         // The tag that its row of snmpNotifyTable selects, and the name of its parameters.
-        6 | 7 => Value::owned_text(receiver_name(row)),
+        6 | 7 => Value::text(&receiver.name),
         8 => READ_ONLY,
         9 => ACTIVE,
         _ => Value::NoSuchInstance,
     }
 }
 
-fn params<'a>(receiver: &'a AboutReceiver, row: usize, column: u32) -> Value<'a> {
+fn params(receiver: &AboutReceiver, column: u32) -> Value<'_> {
     let user = receiver.user.as_ref();
     match column {
         // SnmpMessageProcessingModel: SNMPv2c(1), SNMPv3(3).
         2 => Value::Integer(if user.is_some() { 3 } else { 1 }),
         // SnmpSecurityModel: SNMPv2c(2), USM(3).
         3 => Value::Integer(if user.is_some() { 3 } else { 2 }),
-        4 => match user.map(|user| &user.name).or(receiver.community.as_ref()) {
-            Some(name) => Value::text(name),
-            None => Value::owned_text(receiver_name(row)),
-        },
+        4 => Value::text(user.map(|user| &user.name).or(receiver.community.as_ref()).unwrap_or(&receiver.name)),
         5 => Value::Integer(user.map_or(Level::NoAuthNoPriv, |user| user.level).number()),
         6 => READ_ONLY,
         7 => ACTIVE,
@@ -107,9 +98,9 @@ fn params<'a>(receiver: &'a AboutReceiver, row: usize, column: u32) -> Value<'a>
     }
 }
 
-fn notify(receiver: &AboutReceiver, row: usize, column: u32) -> Value<'static> {
+fn notify(receiver: &AboutReceiver, column: u32) -> Value<'_> {
     match column {
-        2 => Value::owned_text(receiver_name(row)),
+        2 => Value::text(&receiver.name),
         // trap(1), inform(2)
         3 => Value::Integer(if receiver.inform { 2 } else { 1 }),
         4 => READ_ONLY,
@@ -130,14 +121,14 @@ impl Table for Receivers {
     }
 
     fn exact(&self, served: &Served<'_>, index: &[u32]) -> Option<Row> {
-        let outer = (0..receivers(served).len()).find(|row| arcs(*row) == index)?;
+        let outer = receivers(served).iter().position(|receiver| arcs(receiver) == index)?;
         Some(Row { outer, inner: 0 })
     }
 
     fn after(&self, served: &Served<'_>, index: &[u32]) -> Option<Row> {
-        let end = receivers(served).len();
-        let outer = first_not(end, |row| arcs(row).as_slice() <= index);
-        (outer < end).then_some(Row { outer, inner: 0 })
+        let receivers = receivers(served);
+        let outer = receivers.partition_point(|receiver| arcs(receiver).as_slice() <= index);
+        (outer < receivers.len()).then_some(Row { outer, inner: 0 })
     }
 
     fn next(&self, served: &Served<'_>, row: Row) -> Option<Row> {
@@ -145,16 +136,16 @@ impl Table for Receivers {
         (outer < receivers(served).len()).then_some(Row { outer, inner: 0 })
     }
 
-    fn index(&self, _: &Served<'_>, row: Row, name: &mut Oid) {
-        name.extend(arcs(row.outer));
+    fn index(&self, served: &Served<'_>, row: Row, name: &mut Oid) {
+        name.extend(receivers(served).get(row.outer).map(arcs).unwrap_or_default());
     }
 
     fn value<'a>(&self, served: &Served<'a>, column: u32, row: Row) -> Value<'a> {
         let Some(receiver) = receivers(served).get(row.outer) else { return Value::NoSuchInstance };
         match self.0 {
-            Part::Address => address(receiver, row.outer, column),
-            Part::Params => params(receiver, row.outer, column),
-            Part::Notify => notify(receiver, row.outer, column),
+            Part::Address => address(receiver, column),
+            Part::Params => params(receiver, column),
+            Part::Notify => notify(receiver, column),
             Part::Delivery => receiver_value(served, row.outer, column),
         }
     }

@@ -106,7 +106,7 @@ fn every_value_of_the_documentation_arrives_where_it_belongs() {
     assert_eq!(configuration.zones[0].exclude[0].to_string(), "10.9.0.128/25");
     assert!(configuration.zones[0].header.starts_with("@ 5 SOA"));
     assert_eq!(configuration.routes[0].to.to_string(), "0.0.0.0/0");
-    let [first, second] = &configuration.snmp.receivers[..] else { panic!("two receivers") };
+    let [second, first] = &configuration.snmp.receivers[..] else { panic!("two receivers") };
     let ReceiverSecurity::Community(community) = &first.security else { panic!("version 2c") };
     assert_eq!((community.as_bytes(), community), (&b"rocommunity"[..], &configuration.snmp.communities[0].community));
     let ReceiverSecurity::User { user, level } = &second.security else { panic!("version 3") };
@@ -173,7 +173,7 @@ fn a_receiver_is_told_what_access_control_decides_for_its_user_or_community() {
     // What is told does not depend on what may be read: whoever wrote the receiver's entry wanted it told.
     let table = [
         (Community, "snmp", Level::NoAuthNoPriv, "all"),
-        (Community, "receiver-02", Level::NoAuthNoPriv, "all"),
+        (Community, "10.9.0.254:163", Level::NoAuthNoPriv, "all"),
         (User, "noc", Level::AuthNoPriv, "all"),
         (User, "graphs", Level::AuthPriv, "no-links"),
         (User, "there", Level::AuthNoPriv, "all"),

@@ -46,6 +46,7 @@ pub fn snapshot() -> Snapshot {
         network_repairs: 7,
         receivers: vec![
             AboutReceiver {
+                name: String::from("receiver-01"),
                 address: "192.0.2.9:162".parse().unwrap(),
                 user: Some(AboutUser { name: String::from("noc"), level: Level::AuthPriv }),
                 community: None,
@@ -54,6 +55,7 @@ pub fn snapshot() -> Snapshot {
                 retries: 5,
             },
             AboutReceiver {
+                name: String::from("receiver-02"),
                 address: "[fd00::9]:1162".parse().unwrap(),
                 user: None,
                 community: None,

@@ -9,7 +9,7 @@ use crate::config::network_values::{listen_address, prefix};
 use crate::config::reader::{List, Table};
 use crate::config::secret::Community;
 use crate::config::values::{boolean, bundle_path, integer};
-use crate::snmp::{DEFAULT_REQUESTS_PER_SECOND, View, receiver_name};
+use crate::snmp::{DEFAULT_REQUESTS_PER_SECOND, View};
 use rais_core::address::Prefix;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -148,11 +148,11 @@ pub(super) fn build(entry: &SnmpEntry, files: &Files, faults: &Collector) -> Che
     unique?;
     views?;
     let (mut rules, communities, receivers) = (rules?, communities?, receivers?);
-    for (place, receiver) in receivers.iter().enumerate() {
+    for receiver in &receivers {
         if let ReceiverSecurity::Community(community) = &receiver.security
             && !communities.iter().any(|known| known.community == *community)
         {
-            rules.admit_receiver(receiver_name(place));
+            rules.admit_receiver(receiver.name.clone());
         }
     }
     let AccessRules { engine_id, users, control } = rules;

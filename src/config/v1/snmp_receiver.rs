@@ -4,7 +4,7 @@
 //! this box's engine; an inform's are the receiver's, at the engine that answers.
 
 use super::Files;
-use super::snmp_access::{AccessRules, EVERYTHING, engine_id, named, security_name};
+use super::snmp_access::{AccessRules, EVERYTHING, MAX_NAME, engine_id, named, security_name};
 use crate::config::fault::{Checked, Collector, Place, Placed, Reported};
 use crate::config::model::{CommunityAccess, Receiver, ReceiverSecurity};
 use crate::config::network_values::peer_address;
@@ -12,8 +12,9 @@ use crate::config::reader::{List, Table, nearest};
 use crate::config::secret::Community;
 use crate::config::values::{Parsed, boolean, bundle_path, duration, integer, quote, text, word};
 use crate::snmp::v3::{EngineId, Level, User};
-use crate::snmp::{SecurityModel, View, receiver_name};
+use crate::snmp::{SecurityModel, View};
 use rais_core::notification::{Notification, Severity};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -35,6 +36,7 @@ const SEVERITIES: &[(&str, Severity)] = &[
 /// `[[snmp.receiver]]` as the file has it.
 pub(super) struct ReceiverEntry {
     place: Place,
+    name: Checked<Option<Placed<String>>>,
     address: Checked<Placed<SocketAddr>>,
     community_file: Checked<Option<Placed<String>>>,
     user: Checked<Option<Placed<String>>>,
@@ -60,6 +62,7 @@ impl ReceiverEntry {
     pub(super) fn read(mut table: Table) -> Self {
         let entry = Self {
             place: table.place().clone(),
+            name: table.optional("name", security_name),
             address: table.required("address", peer_address),
             community_file: table.optional("community_file", bundle_path),
             user: table.optional("user", security_name),
@@ -86,11 +89,29 @@ impl ReceiverEntry {
         self.community_file.as_ref().ok()?.as_ref().map(|path| &path.value)
     }
 
-    fn build(&self, around: &Around<'_>, name: &str) -> Checked<Receiver> {
+    /// Its name, and where that comes from. An address is the same on every box and after every reload, a place is not.
+    fn name(&self, faults: &Collector) -> Checked<Placed<String>> {
+        let address = self.address.clone()?;
+        let by_address = Placed { value: address.value.to_string(), place: address.place };
+        let name = self.name.clone()?.unwrap_or(by_address);
+        if name.value.len() > MAX_NAME {
+            let message = format!(
+                "is too long to name a row after it; give the receiver a `name` of at most {MAX_NAME} characters"
+            );
+            return Err(faults.report(&name.place, message));
+        }
+        Ok(name)
+    }
+
+    fn build(&self, around: &Around<'_>) -> Checked<Receiver> {
         let security = self.security(around.rules, around.files, around.faults);
-        let view =
-            security.as_ref().map_err(|reported| *reported).and_then(|security| self.view(security, around, name));
+        let name = self.name(around.faults);
+        let view = match (&security, &name) {
+            (Ok(security), Ok(name)) => self.view(security, around, &name.value),
+            (Err(reported), _) | (_, Err(reported)) => Err(*reported),
+        };
         Ok(Receiver {
+            name: name?.value,
             address: self.address.clone()?.value,
             security: security?,
             view: view?,
@@ -207,7 +228,20 @@ pub(super) fn build_receivers(
     faults: &Collector,
 ) -> Checked<Vec<Receiver>> {
     let around = Around { rules, communities, files, faults };
-    super::all(entries.iter().enumerate().map(|(at, entry)| entry.build(&around, &receiver_name(at))).collect())
+    let receivers = super::all(entries.iter().map(|entry| entry.build(&around)).collect());
+    let mut names = BTreeMap::new();
+    let mut unique = Ok(());
+    for entry in entries {
+        let (Ok(name), Ok(given)) = (entry.name(faults), &entry.name) else { continue };
+        let earlier = names.insert(name.value.clone(), given.is_some());
+        // Of one address twice it is said elsewhere.
+        if earlier.is_some_and(|earlier| earlier || given.is_some()) {
+            unique = Err(faults.report(&name.place, format!("another receiver is named {}", quote(&name.value))));
+        }
+    }
+    let mut receivers = unique.and(receivers)?;
+    receivers.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(receivers)
 }
 
 /// The name of a notification.
