@@ -3,12 +3,11 @@
 use super::*;
 use crate::ctl::protocol::{Response, decode_response, encode_response};
 use rais_core::address::{HostName, ServiceAddress};
-use rais_core::counters::Counters;
-use rais_core::notification::{HostState, PartitionState};
-use rais_core::params::Choice;
-use rais_core::quantity::{Generation, Incarnation, Utilisation};
-use rais_core::time::{Duration, Instant};
-use rais_core::view::{AddressState, AddressView, HostView, PartitionView};
+use rais_core::notification::HostState;
+use rais_core::quantity::{Generation, Incarnation};
+use rais_core::samples;
+use rais_core::time::Instant;
+use rais_core::view::{AddressView, HostView, PartitionView};
 
 fn id(n: u8) -> IdAddress {
     IdAddress([10, 9, 0, n].into())
@@ -16,45 +15,19 @@ fn id(n: u8) -> IdAddress {
 
 fn host(n: u8, state: HostState) -> HostView {
     HostView {
-        id: id(n),
         name: HostName::new(&format!("edge-{n}")).unwrap(),
         state,
         ok: state != HostState::NotOk,
-        trouble: None,
-        differs: false,
         quiesced: state == HostState::Quiesced,
-        draining: false,
         spare: n == 3,
-        settled: true,
-        load: 0,
-        capacity: 1000,
-        utilisation: Utilisation(0),
-        control_addresses: vec![id(n).0],
-        preferred: vec![],
-        served: 0,
-        last_heard: Instant::ZERO,
-        incarnation: Incarnation(1),
-        transitions: 0,
-        last_change: Instant::ZERO,
-        damped_until: None,
-        contact: Default::default(),
+        ..samples::host_view(id(n))
     }
 }
 
 fn address(n: u8, server: Option<u8>, home: Option<u8>) -> AddressView {
     AddressView {
-        address: ServiceAddress([10, 9, 0, n].into()),
-        state: if server.is_some() { AddressState::Online } else { AddressState::Unserved },
-        server: server.map(id),
         preferred: home.map(id),
-        orphan: false,
-        orphan_time_left: None,
-        reason: None,
-        own_claim: None,
-        transitions: 0,
-        last_change: Instant::ZERO,
-        last_error: None,
-        backoffs: Vec::new(),
+        ..samples::address_view(ServiceAddress([10, 9, 0, n].into()), server.map(id))
     }
 }
 
@@ -62,25 +35,6 @@ fn address(n: u8, server: Option<u8>, home: Option<u8>) -> AddressView {
 fn group(name: &str) -> GroupView {
     GroupView {
         name: name.parse().unwrap(),
-        id: id(1),
-        leader: Some(id(1)),
-        settled: true,
-        partition_state: PartitionState::Serving,
-        partition: PartitionView::Serve,
-        disagreeing: 0,
-        beat: Duration::from_millis(100),
-        dead_after: Duration::from_millis(300),
-        choice: Choice::Balanced,
-        failback: rais_core::params::Failback::Immediate,
-        policy: rais_core::operator::Policy::default(),
-        configured: rais_core::view::PolicyConfigured {
-            failback: rais_core::params::Failback::Immediate,
-            choice: rais_core::params::Choice::Balanced,
-        },
-        high_water_mark: Utilisation(800),
-        low_water_mark: Utilisation(600),
-        counters: Counters::default(),
-        last_change: Instant::ZERO,
         hosts: vec![host(1, HostState::Up), host(2, HostState::Up), host(3, HostState::Up)],
         addresses: vec![
             address(101, Some(1), Some(1)),
@@ -88,6 +42,7 @@ fn group(name: &str) -> GroupView {
             address(150, Some(1), None),
             address(151, Some(2), None),
         ],
+        ..samples::group_view(id(1))
     }
 }
 

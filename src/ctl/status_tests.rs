@@ -6,11 +6,9 @@ use crate::snapshot::{About, AboutUser, ZoneView};
 use crate::snmp::delivery::DeliveryCounters;
 use crate::snmp::v3::Level;
 use rais_core::address::{HostName, ServiceAddress};
-use rais_core::counters::Counters;
-use rais_core::info_message::Claim;
 use rais_core::notification::Reason;
-use rais_core::params::Choice;
 use rais_core::quantity::{Generation, Incarnation};
+use rais_core::samples;
 use rais_core::time::{Duration, Instant};
 use rais_core::view::{BackoffView, LoadView, TestView, View};
 use std::sync::Arc;
@@ -24,28 +22,16 @@ fn ago(ms: u64) -> Instant {
 fn host(id: &str, name: &str, state: HostState, load: u32, served: u32, heard_ms: u64) -> HostView {
     let id: IdAddress = id.parse().unwrap();
     HostView {
-        id,
         name: HostName::new(name).unwrap(),
         state,
         ok: state != HostState::NotOk,
-        trouble: None,
-        differs: false,
         quiesced: state == HostState::Quiesced,
-        draining: false,
-        spare: false,
-        settled: true,
         load,
-        capacity: 1000,
         utilisation: Utilisation::of(load, 1000),
-        control_addresses: vec![id.0],
-        preferred: vec![],
         served,
         last_heard: ago(heard_ms),
-        incarnation: Incarnation(3),
-        transitions: 1,
         last_change: ago(60_000),
-        damped_until: None,
-        contact: Default::default(),
+        ..samples::host_view(id)
     }
 }
 
@@ -53,42 +39,17 @@ fn address(text: &str, state: AddressState, server: Option<&str>, home: Option<&
     let address: ServiceAddress = text.parse().unwrap();
     let id = |text: &str| text.parse::<IdAddress>().unwrap();
     AddressView {
-        address,
         state,
-        server: server.map(id),
         preferred: home.map(id),
         orphan: home.is_some() && server.is_some() && server != home,
-        orphan_time_left: None,
         reason: Some(Reason::Unserved),
-        own_claim: Some(Claim::Online),
-        transitions: 1,
         last_change: ago(since_ms),
-        last_error: None,
-        backoffs: Vec::new(),
+        ..samples::address_view(address, server.map(id))
     }
 }
 
 fn quiet_group() -> GroupView {
     GroupView {
-        name: "http".parse().unwrap(),
-        id: "10.9.0.1".parse().unwrap(),
-        leader: Some("10.9.0.1".parse().unwrap()),
-        settled: true,
-        partition_state: PartitionState::Serving,
-        partition: PartitionView::Serve,
-        disagreeing: 0,
-        beat: Duration::from_millis(100),
-        dead_after: Duration::from_millis(300),
-        choice: Choice::Balanced,
-        failback: rais_core::params::Failback::Immediate,
-        policy: rais_core::operator::Policy::default(),
-        configured: rais_core::view::PolicyConfigured {
-            failback: rais_core::params::Failback::Immediate,
-            choice: rais_core::params::Choice::Balanced,
-        },
-        high_water_mark: Utilisation(800),
-        low_water_mark: Utilisation(600),
-        counters: Counters::default(),
         last_change: ago(182_000),
         hosts: vec![
             host("10.9.0.1", "edge-1", HostState::Up, 123, 2, 0),
@@ -101,6 +62,7 @@ fn quiet_group() -> GroupView {
             address("10.9.0.150", AddressState::Online, Some("10.9.0.1"), None, 182_000),
             address("fd00:9::103", AddressState::Online, Some("10.9.0.3"), Some("10.9.0.3"), 4250),
         ],
+        ..samples::group_view("10.9.0.1".parse().unwrap())
     }
 }
 

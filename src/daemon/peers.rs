@@ -134,8 +134,8 @@ fn stated_addresses(body: &Body) -> &[IpAddr] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rais_core::info_message::{Ask, EntryPart, Heard, Message, Status};
-    use rais_core::quantity::{EntryVersion, Generation, Incarnation, Sequence};
+    use rais_core::info_message::{Ask, EntryPart, Heard, Message};
+    use rais_core::quantity::{EntryVersion, Incarnation, Sequence};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -154,20 +154,7 @@ mod tests {
 
     /// A beat that states these addresses, if any, and says that its sender heard those boxes so long ago.
     fn beat(stated: &[&str], heard: &[(&str, Duration)]) -> Body {
-        let status = Status {
-            name: rais_core::address::HostName::new("box").unwrap(),
-            ok: true,
-            trouble: None,
-            quiesced: false,
-            draining: false,
-            settled: true,
-            spare: false,
-            load: 0,
-            capacity: 1000,
-            generation: Generation(1),
-            digest: 1,
-            policy: rais_core::operator::Policy::default(),
-        };
+        let status = rais_core::samples::status("box");
         let control_addresses: Vec<IpAddr> = stated.iter().map(|address| ip(address)).collect();
         let part = EntryPart { index: 0, count: 1, control_addresses, rows: Vec::new() };
         let heard = heard.iter().map(|(id, age)| Heard {

@@ -11,6 +11,7 @@ use rais_core::node::Node;
 use rais_core::notification::{Notification, Reason};
 use rais_core::params::{BoxParams, Choice, Control, Failback, GroupParams, LoadParams, Partition, TestParams};
 use rais_core::quantity::{EntryVersion, Generation, Incarnation, PassNumber, Sequence, Ticket, Utilisation};
+use rais_core::samples;
 use rais_core::time::{Duration, Instant};
 use rais_core::view::{AddressView, GroupView};
 use std::collections::BTreeMap;
@@ -121,18 +122,13 @@ impl Peer {
         self.version += 1;
         let spare = !self.rows.iter().any(|row| matches!(row, Row::Preferred(_)));
         let status = Status {
-            name: HostName::new(&format!("box-{}", self.number)).unwrap(),
             ok: self.ok,
             trouble: (!self.ok).then_some(Reason::Test),
             quiesced: self.quiesced,
-            draining: false,
-            settled: true,
             spare,
             load: self.load,
             capacity: self.capacity,
-            generation: Generation(1),
-            digest: 1,
-            policy: rais_core::operator::Policy::default(),
+            ..samples::status(&format!("box-{}", self.number))
         };
         let control_addresses = vec![id(self.number).0];
         let part = Some(EntryPart { index: 0, count: 1, control_addresses, rows: self.rows.clone() });

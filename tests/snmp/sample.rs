@@ -13,8 +13,8 @@ use rais_core::address::{GroupName, HostName, IdAddress, InterfaceName, LoadName
 use rais_core::counters::{Counters, DropCause};
 use rais_core::info_message::Claim;
 use rais_core::notification::{GroupState, HostState, Notification, PartitionState, Reason};
-use rais_core::params::Choice;
 use rais_core::quantity::{Generation, Incarnation, Utilisation};
+use rais_core::samples;
 use rais_core::time::{Duration, Instant};
 use rais_core::view::{
     AddressState, AddressView, ContactView, GroupView, HostView, LinkView, LoadView, PartitionView, TestView, View,
@@ -260,7 +260,6 @@ fn group(name: &str) -> GroupView {
     }
     GroupView {
         name: GroupName::new(name).unwrap(),
-        id: host_id(1),
         leader: (!empty).then(|| host_id(1)),
         settled: !empty,
         partition_state: if empty { PartitionState::Minority } else { PartitionState::Serving },
@@ -269,21 +268,11 @@ fn group(name: &str) -> GroupView {
             present: if empty { 1 } else { 2 },
         },
         disagreeing: 1,
-        beat: Duration::from_millis(100),
-        dead_after: Duration::from_millis(300),
-        choice: Choice::Balanced,
-        failback: rais_core::params::Failback::Immediate,
-        policy: rais_core::operator::Policy::default(),
-        configured: rais_core::view::PolicyConfigured {
-            failback: rais_core::params::Failback::Immediate,
-            choice: rais_core::params::Choice::Balanced,
-        },
-        high_water_mark: Utilisation(800),
-        low_water_mark: Utilisation(600),
         counters,
         last_change: at(12),
         hosts: hosts(empty),
         addresses: if empty { Vec::new() } else { addresses() },
+        ..samples::group_view(host_id(1))
     }
 }
 
@@ -297,18 +286,14 @@ fn hosts(only_us: bool) -> Vec<HostView> {
 
 fn host(id: IdAddress, number: u8, state: HostState) -> HostView {
     HostView {
-        id,
         name: HostName::new(&format!("edge-{number}")).unwrap(),
         state,
         ok: state != HostState::NotOk,
         trouble: (state == HostState::NotOk).then_some(Reason::Carrier),
         differs: number == 2,
         quiesced: state == HostState::Quiesced,
-        draining: false,
         spare: number == 6,
-        settled: true,
         load: 100 * u32::from(number),
-        capacity: 1000,
         utilisation: Utilisation::of(100 * u32::from(number), 1000),
         // The second control network's comes before the first's in the order of an index.
         control_addresses: if number == 1 { vec![id.0, Ipv4Addr::new(10, 8, 0, 1).into()] } else { vec![id.0] },
@@ -327,6 +312,7 @@ fn host(id: IdAddress, number: u8, state: HostState) -> HostView {
             }],
             ..ContactView::default()
         },
+        ..samples::host_view(id)
     }
 }
 

@@ -9,6 +9,7 @@ use rais_core::notification::Reason;
 use rais_core::operator::{FailbackOrder, Policy};
 use rais_core::params::Choice;
 use rais_core::quantity::{EntryVersion, Generation, Incarnation, PassNumber, PolicyVersion, Sequence};
+use rais_core::samples;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -28,18 +29,10 @@ pub(crate) fn full_info() -> Message {
         sequence: Sequence(258),
         body: Body::Info(Info {
             status: Status {
-                name: HostName::new("edge-1").unwrap(),
-                ok: true,
-                trouble: None,
-                quiesced: false,
-                draining: false,
-                settled: true,
-                spare: false,
                 load: 250,
-                capacity: 1000,
                 generation: Generation(3),
                 digest: 0x0102_0304_0506_0708,
-                policy: Policy::default(),
+                ..samples::status("edge-1")
             },
             entry_version: EntryVersion(5),
             part: Some(EntryPart {

@@ -8,7 +8,7 @@ use proptest::sample::Index;
 use rais::wire::{EncodeError, MAX_DATAGRAM};
 use rais_core::address::{HostName, IdAddress};
 use rais_core::info_message::{Body, EntryPart, Info, Message, Orders, Row, Status};
-use rais_core::quantity::{EntryVersion, Generation, PassNumber};
+use rais_core::quantity::{EntryVersion, PassNumber};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,20 +17,7 @@ fn heartbeat(status: Status, part: Option<EntryPart>, heard: Vec<rais_core::info
 }
 
 fn plain_status() -> Status {
-    Status {
-        name: HostName::new("a").unwrap(),
-        ok: true,
-        trouble: None,
-        quiesced: false,
-        draining: false,
-        settled: true,
-        spare: true,
-        load: 0,
-        capacity: 0,
-        generation: Generation(0),
-        digest: 0,
-        policy: rais_core::operator::Policy::default(),
-    }
+    Status { spare: true, ..rais_core::samples::status("a") }
 }
 
 fn octets_of(message: &Message) -> usize {

@@ -8,11 +8,13 @@ use nix::errno::Errno;
 use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket};
 use nix::sys::time::{TimeVal, TimeValLike};
+use service_mark::SERVICE_MARK;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// The mark (`IFA_PROTO`) raisd puts on service addresses. The same number stands in `src/os`.
-const SERVICE_ADDRESS_ORIGIN: u8 = 0x52;
+#[path = "../../../src/os/netlink/service_mark.rs"]
+mod service_mark;
+
 /// `lo` has index 1 in every network namespace.
 const LOOPBACK: u32 = 1;
 /// Octets of the largest datagram the kernel sends of a dump.
@@ -58,7 +60,7 @@ impl Kernel {
             let datagram = self.receive()?;
             for message in netlink::messages(&datagram) {
                 match message {
-                    Message::Address(address) if netlink::origin(address) == Some(SERVICE_ADDRESS_ORIGIN) => {
+                    Message::Address(address) if netlink::origin(address) == Some(SERVICE_MARK) => {
                         found.push(address.to_vec());
                     }
                     Message::End => return Ok(found),
@@ -122,12 +124,12 @@ mod tests {
         bring_up_loopback().unwrap();
         let kernel = Kernel::connect().unwrap();
         add(&kernel, [10, 9, 0, 1], None);
-        add(&kernel, [10, 9, 0, 2], Some(SERVICE_ADDRESS_ORIGIN + 1));
+        add(&kernel, [10, 9, 0, 2], Some(SERVICE_MARK + 1));
         // The best of some times: this machine does other things as well.
         let mut took = Duration::MAX;
         for _ in 0..7 {
             for last in 101..151 {
-                add(&kernel, [10, 9, 0, last], Some(SERVICE_ADDRESS_ORIGIN));
+                add(&kernel, [10, 9, 0, last], Some(SERVICE_MARK));
             }
             let begun = Instant::now();
             assert_eq!(remove_service_addresses().unwrap(), 50);

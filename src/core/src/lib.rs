@@ -35,6 +35,8 @@ pub mod pace;
 pub mod params;
 pub mod quantity;
 mod replay_window;
+#[cfg(any(test, feature = "samples"))]
+pub mod samples;
 mod service_db;
 #[cfg(test)]
 mod test_support;

@@ -17,6 +17,7 @@ pub(super) mod link;
 mod neighbour;
 pub(super) mod route;
 mod service_address;
+mod service_mark;
 mod worker;
 
 pub use address::{Address, Owner};
@@ -39,7 +40,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 /// `IFA_PROTO` of a service address: `R`. Shown by `ip -d address` of iproute2 6.4 and later as `proto 0x52`.
-pub const SERVICE_MARK: u8 = 0x52;
+pub const SERVICE_MARK: u8 = service_mark::SERVICE_MARK;
 /// `IFA_PROTO` of an address of the box itself: `S`.
 pub const BOX_MARK: u8 = 0x53;
 /// Protocol number of routes: `R`, 82, unassigned in iproute2's `rt_protos`.

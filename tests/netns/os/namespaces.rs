@@ -36,7 +36,9 @@ impl Namespace {
         self.ip(&format!("link add {here} type veth peer name {there} netns {}", other.name));
         self.ip(&format!("link set {here} up"));
         other.ip(&format!("link set {there} up"));
-        self.wait_until("the cable has a carrier", || self.ip("-o link show up").contains("LOWER_UP"));
+        // Before the kernel says so of both ends, it may drop what is sent on the cable.
+        let up = |end: &Self, port: &str| end.ip(&format!("-o link show dev {port}")).contains("state UP");
+        self.wait_until("the cable has a carrier", || up(self, here) && up(other, there));
     }
 
     /// Runs `ip` in it and returns what it printed.

@@ -1,12 +1,7 @@
 //! Tables for N-10, N-11 and N-13, and what holds whatever the loads are.
 
 use super::*;
-use crate::address::{GroupName, HostName};
-use crate::counters::Counters;
-use crate::notification::PartitionState;
-use crate::quantity::Incarnation;
-use crate::time::{Duration, Instant};
-use crate::view::PartitionView;
+use crate::samples;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -115,74 +110,19 @@ fn the_families_are_pruned_each_on_its_own() {
 }
 
 fn host(n: u8, load: u32) -> HostView {
-    HostView {
-        id: id(n),
-        name: HostName::new("edge").unwrap(),
-        state: HostState::Up,
-        ok: true,
-        trouble: None,
-        differs: false,
-        quiesced: false,
-        draining: false,
-        spare: false,
-        settled: true,
-        load,
-        capacity: 1000,
-        utilisation: Utilisation(load),
-        control_addresses: Vec::new(),
-        preferred: Vec::new(),
-        served: 1,
-        last_heard: Instant::ZERO,
-        incarnation: Incarnation(1),
-        transitions: 0,
-        last_change: Instant::ZERO,
-        damped_until: None,
-        contact: Default::default(),
-    }
+    HostView { load, utilisation: Utilisation(load), served: 1, ..samples::host_view(id(n)) }
 }
 
 fn at_home(address: ServiceAddress, n: u8) -> AddressView {
-    AddressView {
-        address,
-        state: AddressState::Online,
-        server: Some(id(n)),
-        preferred: Some(id(n)),
-        orphan: false,
-        orphan_time_left: None,
-        reason: None,
-        own_claim: None,
-        transitions: 0,
-        last_change: Instant::ZERO,
-        last_error: None,
-        backoffs: Vec::new(),
-    }
+    AddressView { preferred: Some(id(n)), ..samples::address_view(address, Some(id(n))) }
 }
 
 /// Box n serves its own address 10.9.0.n, with these loads.
 fn group(loads: &[u32]) -> GroupView {
     GroupView {
-        name: GroupName::new("http").unwrap(),
-        id: id(1),
-        leader: Some(id(1)),
-        settled: true,
-        partition_state: PartitionState::Serving,
-        partition: PartitionView::Serve,
-        disagreeing: 0,
-        beat: Duration::from_millis(100),
-        dead_after: Duration::from_millis(300),
-        choice: crate::params::Choice::Balanced,
-        failback: crate::params::Failback::Immediate,
-        policy: crate::operator::Policy::default(),
-        configured: crate::view::PolicyConfigured {
-            failback: crate::params::Failback::Immediate,
-            choice: crate::params::Choice::Balanced,
-        },
-        high_water_mark: Utilisation(800),
-        low_water_mark: Utilisation(600),
-        counters: Counters::default(),
-        last_change: Instant::ZERO,
         hosts: (1..).zip(loads).map(|(n, load)| host(n, *load)).collect(),
         addresses: (1..).take(loads.len()).map(|n| at_home(v4(n), n)).collect(),
+        ..samples::group_view(id(1))
     }
 }
 

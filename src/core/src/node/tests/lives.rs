@@ -2,8 +2,8 @@
 //! was said can make use of it.
 
 use super::*;
-use crate::info_message::{Heard, Info, Status};
-use crate::quantity::{EntryVersion, Generation};
+use crate::info_message::{Heard, Info};
+use crate::quantity::EntryVersion;
 use alloc::vec;
 
 /// Box `n` with its own address, in a life with this number.
@@ -31,20 +31,7 @@ fn outlived(lab: &Lab, n: u8) -> Vec<u64> {
 
 /// A beat of box 1 in its life 5, which says that it heard these.
 fn beat_that_heard(sequence: u64, heard: Vec<Heard>) -> Input {
-    let status = Status {
-        name: "box-1".parse().unwrap(),
-        ok: true,
-        trouble: None,
-        quiesced: false,
-        draining: false,
-        settled: true,
-        spare: false,
-        load: 0,
-        capacity: 1000,
-        generation: Generation(1),
-        digest: 1,
-        policy: crate::operator::Policy::default(),
-    };
+    let status = crate::samples::status("box-1");
     let body = Body::Info(Info { status, entry_version: EntryVersion(1), part: None, heard });
     let message = Message { sender: id(1), incarnation: Incarnation(5), sequence: Sequence(sequence), body };
     Input::Received { group: group_name(), interface: control(), message }
