@@ -231,19 +231,41 @@ fn a_reload_adds_and_removes_addresses_and_groups() {
     });
 }
 
+/// Has a box run a script of this text for each acquire and release.
+fn script(gateway: &Gateway, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = gateway.configuration_directory().join("script");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let keys = "acquire_script = \"script\"\nrelease_script = \"script\"\nscript_timeout = \"2s\"\n";
+    gateway.write_configuration(&gateway.configuration().replace("beat =", &format!("{keys}beat =")));
+}
+
+/// A, figure 5C, steps 564, 566 and 570, on real interfaces (G-31).
+#[test]
+fn a_release_script_that_fails_is_told_of_and_keeps_no_address() {
+    let mut lab = Lab::new(2);
+    script(lab.gateway(2), "#!/bin/sh\n[ $RAIS_ACTION = acquire ] || { echo no good >&2; exit 7; }\n");
+    lab.start();
+    assert!(lab.gateway(2).raisctl("drain").status.success());
+    until("box 1 serves everything", || match lab.service_addresses().iter().all(|a| lab.gateways()[0].has(a)) {
+        true => lab.each_on_one_kernel(),
+        false => Err(String::from("not yet")),
+    });
+    let told: Vec<_> = lab.gateway(2).events().into_iter().map(|event| event.notification).collect();
+    let failed = told.iter().find_map(|told| match told {
+        Notification::ReleaseFailed { error, .. } => Some(error),
+        _ => None,
+    });
+    assert!(failed.is_some_and(|error| error.contains("exit status 7") && error.contains("no good")), "{told:?}");
+    assert!(told.iter().any(|told| matches!(told, Notification::Release { .. })), "{told:?}");
+}
+
 /// A, figures 5B and 5C, steps 530, 532, 560 and 562, on real interfaces.
 #[test]
 fn scripts_run_with_the_documented_environment_and_a_failing_one_keeps_the_address_away() {
-    use std::os::unix::fs::PermissionsExt;
     let mut lab = Lab::new(2);
     let note = lab.gateway(1).state().with_file_name("scripts-ran");
-    let script = |gateway: &Gateway, text: &str| {
-        let path = gateway.configuration_directory().join("script");
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        let keys = "acquire_script = \"script\"\nrelease_script = \"script\"\nscript_timeout = \"2s\"\n";
-        gateway.write_configuration(&gateway.configuration().replace("beat =", &format!("{keys}beat =")));
-    };
     let note_path = note.display();
     let text = format!("#!/bin/sh\nexec /usr/bin/env >> {note_path}\n");
     script(lab.gateway(1), &text);

@@ -4,6 +4,7 @@
 use super::lab::{DEAD_AFTER, Gateway, Lab, run, until};
 use super::prober::Prober;
 use nix::sys::signal::Signal;
+use rais_core::counters::{Counters, DropCause};
 use rais_core::notification::Notification;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -48,18 +49,46 @@ fn a_partition_that_nobody_sees_is_survived_on_both_sides_and_heals_without_a_bl
 }
 
 #[test]
+fn a_control_network_that_fails_alone_moves_nothing_and_is_used_again_when_it_is_back() {
+    let mut lab = Lab::new(3);
+    lab.start();
+    let of_box_1 = |lab: &Lab| lab.gateways()[0].group().map(|group| group.counters);
+    let moved = moves(&lab);
+    let ports = |lab: &Lab, state: &str| (1..=3).for_each(|number| lab.set_port(number, "control", state));
+    ports(&lab, "down");
+    let before = of_box_1(&lab).unwrap();
+    // Two others send ten a second each: several dead intervals.
+    until("it has heard the others by the other network for long enough", || {
+        let heard = of_box_1(&lab)?.messages_in - before.messages_in;
+        if heard > 60 { Ok(()) } else { Err(format!("{heard} messages")) }
+    });
+    assert_eq!(moves(&lab), moved, "nothing moved");
+    ports(&lab, "up");
+    let duplicates = |counters: &Counters| counters.drops.of(DropCause::Duplicate);
+    let alone = duplicates(&of_box_1(&lab).unwrap());
+    until("messages come twice again", || {
+        let more = duplicates(&of_box_1(&lab)?) - alone;
+        if more > 10 { Ok(()) } else { Err(format!("{more} duplicates")) }
+    });
+    assert_eq!(moves(&lab), moved, "nothing moved");
+    lab.each_on_one_kernel().unwrap();
+}
+
+/// How often the boxes acquired and released.
+fn moves(lab: &Lab) -> usize {
+    let events = lab.gateways().iter().flat_map(Gateway::events);
+    let moved = |event: &rais::event::Event| {
+        matches!(event.notification, Notification::Acquire { .. } | Notification::Release { .. })
+    };
+    events.filter(moved).count()
+}
+
+#[test]
 fn a_box_that_one_other_can_not_hear_keeps_its_addresses() {
     let mut lab = Lab::new(3);
     lab.start();
     let deaf = lab.gateway(1).namespace.clone();
     let before = lab.gateways()[0].group().unwrap().counters.messages_in;
-    let moves = |lab: &Lab| {
-        let events = lab.gateways().iter().flat_map(Gateway::events);
-        let moved = |event: &rais::event::Event| {
-            matches!(event.notification, Notification::Acquire { .. } | Notification::Release { .. })
-        };
-        events.filter(moved).count()
-    };
     let moved = moves(&lab);
     let probe = Prober::start(&lab.client(), Ipv4Addr::new(10, 99, 0, 103));
     // What claims to come from box 1 itself its kernel drops: so it hears nothing of box 3, and box 3 everything of it.

@@ -146,6 +146,24 @@ fn raisctl_moves_an_address_on_the_leader_and_names_the_leader_elsewhere() {
     lab.settle();
 }
 
+/// G-63: who has not heard of the new box yet is served by the old one.
+#[test]
+fn an_address_that_moves_by_plan_lingers_for_a_moment_where_it_was() {
+    let mut lab = Lab::new(2);
+    lab.start();
+    let (from, to) = if lab.gateway(1).has("10.99.0.150") { (1_u8, 2_u8) } else { (2, 1) };
+    let old = lab.gateway(from).namespace.clone();
+    let output = lab.gateway(1).raisctl(&format!("acquire 10.99.0.150 --host box-{to}"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lingers = || run(&format!("ip -n {old} -o addr show dev lo")).contains("10.99.0.150/");
+    until("both answer clients, and one answers questions", || match (lingers(), lab.each_on_one_kernel()) {
+        (true, Ok(())) if lab.gateways()[usize::from(to) - 1].has("10.99.0.150") => Ok(()),
+        (lingers, on_one) => Err(format!("lingers: {lingers}, {on_one:?}")),
+    });
+    until("the old box is rid of it", || if lingers() { Err(String::from("it lingers")) } else { Ok(()) });
+    lab.settle();
+}
+
 #[test]
 fn the_control_protocol_runs_over_a_character_device_too() {
     let mut lab = Lab::new(1);

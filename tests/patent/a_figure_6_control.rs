@@ -1,12 +1,12 @@
 //! A, figures 6A and 6B and their pseudo code: the control thread. Box 1 leads; what it decides is seen in what it sends.
 
 use crate::bench::{
-    BEAT, Bench, DEAD_AFTER, acquires, address, group, id, ordered_to_acquire, ordered_to_release, params, releases,
-    sent, traps,
+    BEAT, Bench, DEAD_AFTER, acquires, address, group, id, infos, ordered_to_acquire, ordered_to_release, params,
+    releases, sent, traps,
 };
 use rais_core::address::{IdAddress, ServiceAddress};
 use rais_core::info_message::{Body, Claim, Row};
-use rais_core::io::{Command, Input};
+use rais_core::io::{Action, Command, Input};
 use rais_core::params::Failback;
 use rais_core::view::AddressState;
 use std::collections::BTreeSet;
@@ -350,4 +350,32 @@ fn page_10_an_address_whose_chosen_host_does_not_acquire_it_is_offered_to_anothe
     bench.pass(Duration::from_secs(2));
     let asked: BTreeSet<_> = ordered_to_acquire(&bench.taken()).into_iter().map(|(host, _)| host).collect();
     assert!(asked.is_superset(&BTreeSet::from([id(3), id(4)])), "{asked:?}");
+}
+
+/// Beyond figure 6: whoever gives up an address that this host serves is answered, on both networks: the group hears at once
+/// that it is served here, and clients are told (G-68).
+#[test]
+fn beyond_figure_6_who_gives_an_address_up_is_answered_by_who_keeps_it() {
+    let mut bench = leader();
+    bench.join(2, &[2], &[2]);
+    bench.settle();
+    let own = bench.peer(2).rows.clone();
+    bench.peer(2).rows.push(Row::Claim(address(1), Claim::Online));
+    bench.pass(BEAT * 2);
+    bench.taken();
+    while infos(&bench.taken()).is_empty() {
+        bench.pass(BEAT / 100);
+    }
+    // A moment after a beat: the next one is far away.
+    bench.pass(BEAT / 10);
+    bench.taken();
+    bench.peer(2).rows = own;
+    bench.say(2);
+    bench.pass(BEAT / 100);
+    let actions = bench.taken();
+    assert_eq!(bench.claim(1), Some(Claim::Online));
+    assert_eq!(infos(&actions).len(), 1, "to the group");
+    let announced =
+        |action: &Action| matches!(action, Action::Announce { addresses, .. } if *addresses == [address(1)]);
+    assert!(actions.iter().any(announced), "to clients: {actions:?}");
 }

@@ -115,7 +115,7 @@ impl Group {
     }
 
     /// Another box's claims changed from `before` to `after` (both ascending): where it meets an address that this box
-    /// serves, clients may have learnt the other as its server. They are told again (G-60, G-68).
+    /// serves, clients may have learnt the other as its server. They are told again, and so is the group (G-60, G-68).
     pub(super) fn claims_changed(
         &mut self,
         before: &[(ServiceAddress, Claim)],
@@ -131,6 +131,7 @@ impl Group {
         for (address, _) in changed {
             if self.holdings.get(address).is_some_and(|held| held.holding.claim() == Some(Claim::Online)) {
                 self.announcer.announce(*address, now);
+                self.schedule.urgent = true;
             }
         }
     }

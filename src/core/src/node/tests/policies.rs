@@ -1,6 +1,7 @@
 //! The group's policies: partitions, reasons, configurations that differ.
 
 use super::*;
+use crate::info_message::Claim;
 use crate::notification::PartitionState;
 use crate::params::Partition;
 use crate::view::PartitionView;
@@ -216,4 +217,32 @@ fn a_box_that_comes_and_goes_gets_its_address_back_later_each_time_and_at_once_w
         lab.run_until(lab.now + Duration::from_millis(200));
         assert_eq!(lab.server(flaps), Some(id(flaps)), "an operator knows better");
     }
+}
+
+/// G-62: they work by the leader's view, and never both serve.
+#[test]
+fn boxes_whose_lists_differ_never_both_serve() {
+    let mut lab = Lab::of([box_params(1, &[1, 7], &[9]), box_params(2, &[2, 7], &[8])]);
+    let servers = |lab: &Lab, n: u8| {
+        let serves = |host: &u8| {
+            lab.view(*host)
+                .addresses
+                .iter()
+                .any(|row| row.address == address(n) && row.own_claim == Some(Claim::Online))
+        };
+        [1, 2].into_iter().filter(serves).collect::<Vec<u8>>()
+    };
+    while lab.now < secs(10) {
+        lab.run_until(lab.now + Duration::from_millis(50));
+        for n in [1, 2, 7, 8, 9] {
+            let servers = servers(&lab, n);
+            assert!(servers.len() < 2, "{} is on {servers:?} at {:?}", address(n), lab.now);
+        }
+    }
+    assert_eq!(
+        [1, 2, 7].map(|n| servers(&lab, n)),
+        [vec![1], vec![2], vec![1]],
+        "the lower of two that name it owns it"
+    );
+    assert_eq!((servers(&lab, 9).len(), servers(&lab, 8).len()), (1, 0), "the leader's pool counts");
 }

@@ -139,3 +139,20 @@ fn a_drained_box_gives_away_one_address_after_the_other() {
         assert_eq!(pair, [(1, false, address), (2, true, address)], "released, acquired, and then the next");
     }
 }
+
+#[test]
+fn a_load_object_is_told_in_every_group_that_links_to_it() {
+    let (cpu, other) = (crate::address::LoadName::new("cpu").unwrap(), GroupName::new("dns").unwrap());
+    let mut params = box_params(1, &[1], &[]);
+    params.groups.insert(other, crate::test_support::group_params(1, &[2], &[]));
+    params.groups.insert(GroupName::new("ntp").unwrap(), crate::test_support::group_params(1, &[3], &[]));
+    for (_, group) in params.groups.iter_mut().filter(|(name, _)| name.as_str() != "ntp") {
+        group.load = Some(cpu.clone());
+    }
+    params.loads.insert(cpu.clone(), crate::params::LoadParams { interval: Duration::from_secs(1) });
+    let mut lab = Lab::of([params]);
+    lab.input(1, Input::Sampled { load: cpu, result: Ok((420, 700)) });
+    let view = lab.nodes[&1].view(lab.now);
+    let figures: Vec<_> = view.groups.iter().map(|group| (group.hosts[0].load, group.hosts[0].capacity)).collect();
+    assert_eq!(figures, [(420, 700), (420, 700), (0, 1000)]);
+}
