@@ -55,6 +55,24 @@ const LIBRENMS_STATES: Shape = List(&Map(&[
     (Must, "descr", &Text),
 ]));
 
+/// LibreNMS's discovery of sensors, of whatever kind: what all have, and what those of one kind have besides.
+macro_rules! sensors {
+    ($($besides:expr),*) => {
+        Map(&[(
+            Must,
+            "data",
+            &List(&Map(&[
+                (Must, "oid", &Text),
+                (May, "value", &Text),
+                (Must, "num_oid", &INDEXED_OID),
+                (Must, "descr", &Text),
+                (May, "index", &Text),
+                $($besides),*
+            ])),
+        )])
+    };
+}
+
 const LIBRENMS_DISCOVERY: Shape = Map(&[
     (May, "mib", &Text),
     (
@@ -66,38 +84,8 @@ const LIBRENMS_DISCOVERY: Shape = Map(&[
                 May,
                 "sensors",
                 &Map(&[
-                    (
-                        May,
-                        "state",
-                        &Map(&[(
-                            Must,
-                            "data",
-                            &List(&Map(&[
-                                (Must, "oid", &Text),
-                                (May, "value", &Text),
-                                (Must, "num_oid", &INDEXED_OID),
-                                (Must, "descr", &Text),
-                                (May, "index", &Text),
-                                (May, "state_name", &Text),
-                                (Must, "states", &LIBRENMS_STATES),
-                            ])),
-                        )]),
-                    ),
-                    (
-                        May,
-                        "count",
-                        &Map(&[(
-                            Must,
-                            "data",
-                            &List(&Map(&[
-                                (Must, "oid", &Text),
-                                (May, "value", &Text),
-                                (Must, "num_oid", &INDEXED_OID),
-                                (Must, "descr", &Text),
-                                (May, "index", &Text),
-                            ])),
-                        )]),
-                    ),
+                    (May, "state", &sensors![(May, "state_name", &Text), (Must, "states", &LIBRENMS_STATES)]),
+                    (May, "count", &sensors![]),
                 ]),
             ),
         ]),
