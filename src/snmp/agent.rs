@@ -13,7 +13,7 @@ use super::prepared::{Prepared, Served};
 use super::rais_mib::{DeliverySource, EventSource, Events};
 use super::registry::Registry;
 use super::set::{Pending, Step};
-use super::v1;
+use super::v1::{self, Dialect};
 use super::v3::{Local, Responder, Salts, V3Params};
 use super::{entity_mib, framework_mib, host_resources_mib, if_mib, ip_mib};
 use super::{rais_mib, snmpv2_mib, target_mib, ucd_snmp_mib, usm_mib, vacm_mib};
@@ -116,8 +116,8 @@ pub(crate) struct Picture<'a> {
 pub(crate) struct Question<'a> {
     pub(crate) request: Request<'a>,
     pub(crate) request_id: i32,
-    /// It came in version 1.
-    pub(crate) version_1: bool,
+    /// What its version has words for.
+    pub(crate) dialect: Dialect,
     /// The request's own variable bindings.
     pub(crate) echo: &'a [u8],
     pub(crate) principal: Principal<'a>,
@@ -310,7 +310,8 @@ fn respond_to_community(
     }
     let Scan { version, community, request_id, .. } = *scan;
     let around = InCommunity { version, community, max_message_octets: worker.max_message_octets };
-    let question = Question { request, request_id, version_1: version == VERSION_1, echo: scan.bindings, principal };
+    let dialect = if version == VERSION_1 { Dialect::Old } else { Dialect::Current };
+    let question = Question { request, request_id, dialect, echo: scan.bindings, principal };
     worker.work(&question, &around, picture, reply)
 }
 
@@ -323,10 +324,9 @@ impl Worker {
         picture: Picture<'_>,
         reply: &mut Vec<u8>,
     ) -> Result<Answered, Dropped> {
-        let Question { request, request_id, version_1, echo, principal } = question;
+        let Question { request, request_id, dialect, echo, principal } = question;
         let Picture { snapshot, local, now } = picture;
-        let status = |status| if *version_1 { v1::error_status(status) } else { status };
-        let fields = |verdict: Verdict| [*request_id, status(verdict.status) as i32, verdict.index];
+        let fields = |verdict: Verdict| [*request_id, dialect.status(verdict.status) as i32, verdict.index];
         let fits = |verdict, bindings| around.fits(fields(verdict), bindings);
         let Some(prepared) = &self.prepared else { return Err(Dropped::SilentDrop) };
         let events = Events::of(self.events.as_deref());
@@ -347,17 +347,14 @@ impl Worker {
             },
             principal: *principal,
             room: &|bindings| fits(Verdict::FINE, bindings),
-            version_1: *version_1,
+            dialect: *dialect,
         };
         let mut steps = Vec::new();
         let mut verdict = work.answer(request, echo, &mut self.bindings, &mut steps);
         // An error-index of two octets may be what is too much.
         if !fits(verdict, self.bindings.len()) {
             verdict = Verdict::TOO_BIG;
-            self.bindings.clear();
-            if *version_1 {
-                self.bindings.extend_from_slice(echo);
-            }
+            dialect.refuse(verdict, echo, &mut self.bindings);
         }
         if !fits(verdict, self.bindings.len()) {
             return Err(Dropped::SilentDrop);

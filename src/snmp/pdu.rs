@@ -1,6 +1,6 @@
 //! Processing a request: RFC 3416 §4.2.1 to §4.2.5, paragraph by paragraph.
 //!
-//! It does not know versions, communities or what else is around a PDU: whether an answer still fits is asked of
+//! It does not know versions but by their [`Dialect`], nor communities or what else is around a PDU: whether an answer still fits is asked of
 //! whoever does ([`Room`]).
 
 use super::access::View;
@@ -11,7 +11,7 @@ use super::oid::Oid;
 use super::prepared::Served;
 use super::registry::{Instance, Registry};
 use super::set::{NewValue, Refusal, Step};
-use super::v1;
+use super::v1::Dialect;
 use super::value::{Value, binding};
 
 /// error-status of RFC 3416 §3, as far as this agent answers with it.
@@ -63,11 +63,6 @@ impl Verdict {
     /// §4.2.5: "undoFailed", error-index zero.
     pub(crate) const UNDO_FAILED: Self = Self { status: ErrorStatus::UndoFailed, index: 0 };
 
-    /// RFC 1157 §4.1.2 (1): version 1 can not answer with it.
-    const fn no_such_name(index: i32) -> Self {
-        Self { status: ErrorStatus::NoSuchName, index }
-    }
-
     /// §4.2.5: a variable binding that was fine could not be carried out all the same.
     pub(crate) const fn commit_failed(index: i32) -> Self {
         Self { status: ErrorStatus::CommitFailed, index }
@@ -83,8 +78,8 @@ pub(crate) struct Work<'a> {
     pub(crate) served: Served<'a>,
     pub(crate) principal: Principal<'a>,
     pub(crate) room: Room<'a>,
-    /// The request is of version 1.
-    pub(crate) version_1: bool,
+    /// What its version has words for.
+    pub(crate) dialect: Dialect,
 }
 
 impl Work<'_> {
@@ -108,13 +103,8 @@ impl Work<'_> {
             }
             Operation::Set => self.set(echo, out, steps),
         };
-        if self.version_1 && verdict != Verdict::FINE {
-            out.clear();
-            out.extend_from_slice(echo);
-            return verdict;
-        }
-        if verdict.status == ErrorStatus::TooBig {
-            out.clear();
+        if verdict != Verdict::FINE {
+            self.dialect.refuse(verdict, echo, out);
         }
         verdict
     }
@@ -123,8 +113,8 @@ impl Work<'_> {
     fn get(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Verdict {
         for (name, index) in request.names().zip(1..) {
             let value = self.registry.value(&self.served, self.principal.read, name.arcs());
-            if self.version_1 && !v1::has_value(&value) {
-                return Verdict::no_such_name(index);
+            if let Some(error) = self.dialect.error_for(&value, index) {
+                return error;
             }
             if !self.append(&name, &value, out) {
                 return Verdict::TOO_BIG;
@@ -136,10 +126,9 @@ impl Work<'_> {
     /// §4.2.2
     fn get_next(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Verdict {
         for (name, index) in request.names().zip(1..) {
-            match self.append_next(&Place::Name(name), out) {
-                Some(Place::End(_)) if self.version_1 => return Verdict::no_such_name(index),
-                Some(_) => {}
-                None => return Verdict::TOO_BIG,
+            let Some(place) = self.append_next(&Place::Name(name), out) else { return Verdict::TOO_BIG };
+            if let (Place::End(_), Some(error)) = (place, self.dialect.error_for(&Value::EndOfMibView, index)) {
+                return error;
             }
         }
         Verdict::FINE
@@ -213,8 +202,7 @@ impl Work<'_> {
         let mut found = found;
         while let Some((instance, name)) = found {
             let value = self.registry.value_of(&self.served, instance);
-            // RFC 3584 §4.2.2.1: a walk in version 1 passes over what it has no type for.
-            if self.version_1 && !v1::has_value(&value) {
+            if !self.dialect.carries(&value) {
                 found = self.registry.next(&self.served, view, instance);
                 continue;
             }

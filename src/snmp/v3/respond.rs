@@ -10,6 +10,7 @@ use super::super::counters::{Dropped, Fault};
 use super::super::message::{self, Operation, pdu_octets};
 use super::super::oid::Oid;
 use super::super::pdu::ErrorStatus;
+use super::super::v1::Dialect;
 use super::super::value::{Value, binding};
 use super::local::{Back, Local, Rejected, ReportTo};
 use super::seal::{Salts, seal};
@@ -93,7 +94,7 @@ impl<'a> Responder<'a> {
             return Ok(Answered::Now);
         }
         let principal = Principal { read: read.unwrap_or(&NOTHING), write: write.unwrap_or(&NOTHING) };
-        let question = Question { request, request_id, version_1: false, echo: asked.bindings, principal };
+        let question = Question { request, request_id, dialect: Dialect::Current, echo: asked.bindings, principal };
         self.worker.work(&question, &around, self.picture, reply)
     }
 
