@@ -142,6 +142,9 @@ pub struct ZoneView {
     pub addresses: Vec<IpAddr>,
     /// Addresses in it.
     pub records: u32,
+    /// How many addresses of a family stay in it however full their boxes are, and how many there may be.
+    #[serde(default)]
+    pub bounds: (u32, u32),
     /// Times it was written.
     pub updates: u64,
     /// When it was last written.

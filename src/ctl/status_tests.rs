@@ -173,6 +173,7 @@ fn troubled() -> (Snapshot, Runtime) {
         name: String::from("www.example.net"),
         group: "edge-gateway".parse().unwrap(),
         serial: 1_774_101_909,
+        bounds: (1, 28),
         records: 2,
         updates: 3,
         last_update: Some(ago(3900)),

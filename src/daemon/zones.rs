@@ -103,12 +103,14 @@ impl Keeper {
         let old = read_limited(&file, MAX_FILE).ok().flatten().and_then(|content| String::from_utf8(content).ok());
         let last = old.map(|text| zone.resume(&text)).unwrap_or_default();
         let rules = Rules { minimum: params.minimum, maximum: params.maximum, exclude: params.exclude.clone() };
+        let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
         let view = ZoneView {
             name: params.name.clone(),
             group: GroupName::clone(&params.group),
             serial: zone.last_serial(),
             addresses: last.iter().map(|address| address.0).collect(),
-            records: u32::try_from(last.len()).unwrap_or(u32::MAX),
+            records: count(last.len()),
+            bounds: (count(params.minimum), count(params.maximum)),
             updates: 0,
             last_update: None,
             last_error: None,

@@ -111,3 +111,12 @@ fn a_receiver_says_what_became_of_what_it_was_to_be_told() {
     assert_eq!(of(1), [11, 12, 13, 14, 15, 16, 17, 9, 18, 2000]);
     assert_eq!((number("12.4.0"), number("12.5.0")), (1800, 2), "the slowest, and how many were late");
 }
+
+#[test]
+fn a_zone_says_how_its_addresses_are_chosen() {
+    let rows: Vec<_> =
+        [8, 9, 10].map(|column| Bench::new().walk(&format!("{RAIS}.8.1.{column}"))).into_iter().collect();
+    for (rows, expected) in rows.iter().zip([1, 2, 28]) {
+        assert!(rows.len() == 2 && rows.iter().all(|row| row.number() == expected), "{expected}");
+    }
+}

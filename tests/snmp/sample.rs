@@ -366,6 +366,7 @@ fn zone(name: &str) -> ZoneView {
         group: GroupName::new("http").unwrap(),
         serial: 4_000_000_000,
         addresses: vec![Ipv4Addr::new(10, 9, 0, 101).into()],
+        bounds: (2, 28),
         records: 3,
         updates: 9,
         last_update: Some(at(3000)),

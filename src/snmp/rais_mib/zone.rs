@@ -8,7 +8,7 @@ use crate::snmp::value::Value;
 pub(super) struct ZoneTable;
 
 impl ByName for ZoneTable {
-    const COLUMNS: &'static [u32] = &[2, 3, 4, 5, 6, 7];
+    const COLUMNS: &'static [u32] = &[2, 3, 4, 5, 6, 7, 8, 9, 10];
 
     fn rows(served: &Served<'_>) -> usize {
         served.zones()
@@ -27,6 +27,10 @@ impl ByName for ZoneTable {
             5 => Value::counter(zone.updates),
             6 => time_stamp(zone.last_update, served.started()),
             7 => maybe_text(zone.last_error.as_deref()),
+            // waterMarks(1): nothing else chooses yet.
+            8 => Value::Integer(1),
+            9 => Value::Gauge32(zone.bounds.0),
+            10 => Value::Gauge32(zone.bounds.1),
             _ => Value::NoSuchInstance,
         }
     }
