@@ -4,10 +4,12 @@
 //! It reads source text, not types: an arrow is a path in the code, wherever it stands, with `use` trees unfolded.
 
 mod paths;
+mod requirements;
 
 use crate::cargo;
 use anyhow::{Context, Result, bail, ensure};
 use paths::paths_of;
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
@@ -111,13 +113,18 @@ pub fn run() -> Result<usize> {
     ensure!(output.status.success(), "git ls-files: {}", String::from_utf8_lossy(&output.stderr).trim());
     let listed = String::from_utf8_lossy(&output.stdout);
     let mut faults = Vec::new();
-    let mut files = 0;
+    let (mut files, mut sources) = (0, BTreeMap::new());
     for name in listed.split('\0').filter(|name| !name.is_empty()) {
         // A file may be deleted but not yet committed so; and what is not text has no words.
         let Ok(text) = fs::read_to_string(cargo::repository().join(name)) else { continue };
         files += 1;
         faults.extend(faults_of(name, &text).into_iter().map(|fault| format!("{name}: {fault}")));
+        if name == requirements::PAGE || name.ends_with(".rs") {
+            sources.insert(name.to_owned(), text);
+        }
     }
+    faults
+        .extend(requirements::faults_of(&sources).into_iter().map(|fault| format!("{}: {fault}", requirements::PAGE)));
     if !faults.is_empty() {
         bail!("{}", faults.join("\n"));
     }
