@@ -14,6 +14,7 @@
 mod bench;
 mod ber;
 mod churn;
+mod citations;
 mod community;
 mod delivery;
 mod get;
