@@ -42,11 +42,19 @@ pub enum Mutation {
     MixGroups,
     /// A pool address that a new configuration takes away is served on (G-51).
     KeepTakenAway,
+    /// Who keeps an address after a conflict does not announce it again (G-60).
+    StaySilent,
+    /// A box says each beat twice (G-12).
+    SpeakTwice,
+    /// A box that is told to stop leaves before it has released what it serves (G-13).
+    LeaveAtOnce,
+    /// What other boxes were told of the policy a box does not take over (G-57).
+    KeepOwnPolicy,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::NeverExpire,
         Self::ActUnsettled,
         Self::ObeyAnyone,
@@ -65,6 +73,10 @@ impl Mutation {
         Self::TakePieceForWhole,
         Self::MixGroups,
         Self::KeepTakenAway,
+        Self::StaySilent,
+        Self::SpeakTwice,
+        Self::LeaveAtOnce,
+        Self::KeepOwnPolicy,
     ];
 }
 

@@ -75,6 +75,10 @@ planted! {
     a_box_that_takes_a_piece_of_an_entry_for_the_whole_is_caught: TakePieceForWhole breaks "S-1 one server" in Drawn;
     a_box_that_mixes_its_groups_up_is_caught: MixGroups breaks "S-6 one leader" in Drawn;
     a_box_that_keeps_what_was_taken_away_is_caught: KeepTakenAway breaks "G-51 configured" in Drawn;
+    a_keeper_that_stays_silent_is_caught: StaySilent breaks "S-8 no black hole" in Drawn;
+    a_box_that_says_each_beat_twice_is_caught: SpeakTwice breaks "S-4 quiet" in Drawn;
+    a_box_that_leaves_with_what_it_serves_is_caught: LeaveAtOnce breaks "G-13 clean stop" in Drawn;
+    a_box_that_keeps_a_policy_of_its_own_is_caught: KeepOwnPolicy breaks "one policy" in Drawn;
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::Group;
 use crate::address::ServiceAddress;
 use crate::info_message::Body;
+use crate::mutation::Mutation;
 use crate::notification::Reason;
 use crate::outbox::Outbox;
 use crate::params::GroupParams;
@@ -88,7 +89,9 @@ impl Group {
     /// Takes the next step of leaving when it is time for it.
     pub(super) fn leave_when_done(&mut self, now: Instant, out: &mut Outbox) {
         if let Stage::Stopping { since } = self.stage
-            && (self.holdings.is_empty() || now.since(since) >= self.params.action_timeout)
+            && (self.holdings.is_empty()
+                || now.since(since) >= self.params.action_timeout
+                || self.identity.planted.is(Mutation::LeaveAtOnce))
         {
             self.see_home_of(self.params.id, now);
             self.stage = Stage::Left { since: now, goodbyes: 0 };

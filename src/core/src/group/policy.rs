@@ -3,6 +3,7 @@
 
 use super::Group;
 use crate::io::CommandError;
+use crate::mutation::Mutation;
 use crate::operator::Policy;
 use crate::outbox::Outbox;
 use crate::params::{Choice, Failback, GroupParams};
@@ -56,7 +57,7 @@ impl Group {
 
     /// Another box says what it holds.
     pub(super) fn hear_policy(&mut self, policy: Policy, out: &mut Outbox) {
-        if policy > self.governed.policy {
+        if policy > self.governed.policy && !self.identity.planted.is(Mutation::KeepOwnPolicy) {
             self.take_policy(policy, out);
         }
     }

@@ -6,6 +6,7 @@ use crate::address::ServiceAddress;
 use crate::holding::{Ended, Holding};
 use crate::info_message::Claim;
 use crate::io::Action;
+use crate::mutation::Mutation;
 use crate::notification::{Notification, Reason};
 use crate::outbox::Outbox;
 use crate::quantity::Ticket;
@@ -128,7 +129,7 @@ impl Group {
             .iter()
             .filter(|claim| missing_in(after, claim))
             .chain(after.iter().filter(|claim| missing_in(before, claim)));
-        for (address, _) in changed {
+        for (address, _) in changed.filter(|_| !self.identity.planted.is(Mutation::StaySilent)) {
             if self.holdings.get(address).is_some_and(|held| held.holding.claim() == Some(Claim::Online)) {
                 self.announcer.announce(*address, now);
                 self.schedule.urgent = true;
@@ -139,7 +140,7 @@ impl Group {
     /// Announces everything served, now and twice more.
     pub(super) fn announce_everything(&mut self, now: Instant) {
         for (address, held) in &self.holdings {
-            if held.holding.claim() == Some(Claim::Online) {
+            if held.holding.claim() == Some(Claim::Online) && !self.identity.planted.is(Mutation::StaySilent) {
                 self.announcer.announce(*address, now);
             }
         }

@@ -191,6 +191,7 @@ impl Group {
             self.schedule.full_owed = FULL_REPEATS;
         }
         let is_beat = self.schedule.beats != beats;
+        self.schedule.urgent |= is_beat && self.identity.planted.is(Mutation::SpeakTwice);
         let heard = self.heard(self.schedule.full_owed > 0, is_beat, now);
         if self.schedule.full_owed == 0 {
             return self.send_info(None, heard, out);
