@@ -13,7 +13,8 @@ use crate::config::Configuration;
 use crate::config::model::{ReceiverSecurity, Script, Snmp};
 use crate::os::executables::Executables;
 use crate::os::netlink::Netlink;
-use crate::os::{clock, datagram::DatagramSocket, network};
+use crate::os::network::{self, NetworkError};
+use crate::os::{clock, datagram::DatagramSocket};
 use crate::snapshot::{About, AboutGroup, AboutReceiver, AboutUser};
 use rais_core::address::{GroupName, InterfaceName};
 use rais_core::notification::Notification;
@@ -39,8 +40,19 @@ pub(super) enum Request {
     Reload(oneshot::Sender<Outcome>),
     /// Put the one that runs into force again: a NIC came back.
     Renew,
-    /// Put back what somebody else removed of the box's own network, and say how much that was.
-    Repair(oneshot::Sender<usize>),
+    /// Put back what somebody else removed of the box's own network, and say what came of it.
+    Repair(oneshot::Sender<Repaired>),
+}
+
+/// What came of a repair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repaired {
+    /// Nothing was gone, or it can not be put back.
+    Nothing,
+    /// Something was put back.
+    Some,
+    /// The kernel does not say what is there: somebody is changing too much. Try again.
+    Unknown,
 }
 
 /// Requests for reloads, in order.
@@ -59,12 +71,12 @@ impl Reloader {
         let _ = self.0.try_send(Request::Renew);
     }
 
-    /// Has what somebody else removed of the box's own network put back. Returns how much that was.
-    pub(super) async fn repair(&self) -> usize {
+    /// Has what somebody else removed of the box's own network put back.
+    pub(super) async fn repair(&self) -> Repaired {
         let (answer, answered) = oneshot::channel();
         // One who is stopping repairs nothing.
         let _ = self.0.send(Request::Repair(answer)).await;
-        answered.await.unwrap_or(0)
+        answered.await.unwrap_or(Repaired::Nothing)
     }
 
     /// Has the configuration loaded anew.
@@ -253,11 +265,11 @@ impl Applier {
                 }
                 Request::Repair(answer) => {
                     let configuration = running.borrow().configuration.clone();
-                    let count = self.repair(&configuration).await;
-                    if count > 0 {
+                    let repaired = self.repair(&configuration).await;
+                    if repaired == Repaired::Some {
                         mailbox.send(News::About(Arc::new(self.about(&configuration, last.clone()))));
                     }
-                    let _ = answer.send(count);
+                    let _ = answer.send(repaired);
                     continue;
                 }
             };
@@ -276,8 +288,8 @@ impl Applier {
         }
     }
 
-    /// Puts back what is gone of the box's own network, and returns how much that was.
-    async fn repair(&mut self, configuration: &Configuration) -> usize {
+    /// Puts back what is gone of the box's own network.
+    async fn repair(&mut self, configuration: &Configuration) -> Repaired {
         let repaired = network::repair(&self.netlink, wanted_network(configuration)).await;
         for change in &repaired.changes {
             tracing::warn!(%change, "network: it was gone, removed by somebody else or with its link");
@@ -286,7 +298,12 @@ impl Applier {
             tracing::warn!(%error, "network: what is gone can not be put back");
         }
         self.network_repairs += repaired.changes.len() as u64;
-        repaired.changes.len()
+        let unknown = repaired.errors.iter().any(|error| matches!(error, NetworkError::Netlink(_)));
+        match (unknown, repaired.changes.is_empty()) {
+            (true, _) => Repaired::Unknown,
+            (false, true) => Repaired::Nothing,
+            (false, false) => Repaired::Some,
+        }
     }
 
     /// Puts the running configuration into force again, with the NICs as they are now.

@@ -6,7 +6,7 @@
 //! configuration that runs.
 
 use super::event_loop::Mailbox;
-use super::reload::Reloader;
+use super::reload::{Reloader, Repaired};
 use super::running::Running;
 use crate::os::clock;
 use crate::os::netlink::{Event, Link, Netlink, Owner};
@@ -17,12 +17,18 @@ use rais_core::time::Instant;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::time;
 
 /// Events taken in one go: a thousand addresses that go together are asked for together.
 const TOGETHER: usize = 1024;
+
+/// The kernel is asked so often what is missing: a socket that broke is replaced meanwhile.
+const ATTEMPTS: u32 = 3;
+/// Between two of these.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Puts right what others undo.
 #[derive(Debug)]
@@ -62,8 +68,12 @@ impl Repairer {
                 }
                 () = until(own.due) => {
                     own.due = None;
-                    if self.reloader.repair().await > 0 {
+                    let repaired = self.reloader.repair().await;
+                    if repaired != Repaired::Nothing {
                         own.pace.step(clock::now());
+                    }
+                    if repaired == Repaired::Unknown {
+                        own.due = Some(own.pace.earliest(clock::now()));
                     }
                 }
             }
@@ -75,10 +85,15 @@ impl Repairer {
         if gone.is_empty() {
             return;
         }
-        let missing = match self.netlink.missing(gone).await {
-            Ok(missing) => missing,
-            // They come back with their leases.
-            Err(error) => return tracing::warn!(%error, "what was removed can not be found out"),
+        let mut attempts = ATTEMPTS;
+        let missing = loop {
+            attempts -= 1;
+            match self.netlink.missing(gone.clone()).await {
+                Ok(missing) => break missing,
+                Err(_) if attempts > 0 => time::sleep(ASK_AGAIN_AFTER).await,
+                // They come back with their leases.
+                Err(error) => return tracing::warn!(%error, "what was removed can not be found out"),
+            }
         };
         let running = Arc::clone(&self.running.borrow());
         for (index, address) in missing {

@@ -1,6 +1,7 @@
 //! Somebody else removes what the box has configured: it is back at once, and two managers do not fight at full speed.
 
 use super::lab::{Gateway, Lab, run, until};
+use rais_core::view::{AddressState, AddressView};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -182,4 +183,37 @@ fn a_link_that_somebody_sets_down_stays_down_and_has_all_it_had_when_it_is_up_ag
     }
     lab.settle();
     assert_eq!(repairs(&lab.gateways()[1]), 0, "they were released");
+}
+
+#[test]
+fn what_somebody_removes_in_one_go_is_back_in_one_piece() {
+    const COUNT: usize = 500;
+    let mut lab = Lab::new(1);
+    let pool: Vec<String> = (0..COUNT).map(|n| format!("10.97.{}.{}", n / 250, n % 250 + 1)).collect();
+    let removals: String = pool.iter().map(|address| format!("addr del {address}/32 dev lan\n")).collect();
+    let batch = lab.directory().join("removals");
+    std::fs::write(&batch, removals).unwrap();
+    let pool = format!("pool_addresses = [\"{}\"]", pool.join("\", \""));
+    let text = lab.gateway(1).configuration().replace("lease = \"1000ms\"", LONG_LEASE);
+    let text = text.replace("pool_addresses = [\"10.99.0.150\", \"fd00:99::150\"]", &pool);
+    lab.gateway(1).write_configuration(&text);
+    lab.gateway(1).start();
+    let gateway = &lab.gateways()[0];
+    let there = || ip(gateway, "-o addr show dev lan").lines().filter(|line| line.contains(" 10.97.")).count();
+    until("all are served", || if there() == COUNT { Ok(()) } else { Err(there().to_string()) });
+    until("all are online", || {
+        let online = |row: &&AddressView| row.state == AddressState::Online;
+        let count = gateway.group()?.addresses.iter().filter(online).count();
+        if count == COUNT + 1 { Ok(()) } else { Err(count.to_string()) }
+    });
+    // Not `ip addr flush`, which looks again, and removes what is back already.
+    ip(gateway, &format!("-batch {}", batch.display()));
+    let since = Instant::now();
+    until("all are back", || if there() == COUNT { Ok(()) } else { Err(there().to_string()) });
+    println!("{COUNT} addresses were back {:?} after they were removed", since.elapsed());
+    until("all are counted", || {
+        let count = repairs(gateway);
+        if count == COUNT as u64 { Ok(()) } else { Err(count.to_string()) }
+    });
+    assert_eq!(gateway.status().unwrap().0.about.network_repairs, 0);
 }

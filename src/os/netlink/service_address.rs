@@ -70,7 +70,8 @@ impl Netlink {
     }
 
     /// Which of some service addresses, each with its link's index, should be there and are not, though their link is up:
-    /// acquired, not released, and removed by somebody else. A link that is down, or gone, takes addresses with it.
+    /// acquired, not released, and removed by somebody else. A link that is down, or gone, takes addresses with it. While
+    /// somebody changes many addresses, some may be among them that are there.
     ///
     /// # Errors
     /// [`NetlinkError::Socket`].
@@ -148,7 +149,11 @@ impl State {
         }
         let links = link::list_bare(&mut self.connection).await?;
         let up: BTreeSet<u32> = links.iter().filter(|link| link.up).map(|link| link.index).collect();
-        let all = address::list(&mut self.connection).await?;
+        let all = match address::list(&mut self.connection).await {
+            // Somebody is changing so much that no listing is whole. One that is there can be put back as well.
+            Err(NetlinkError::Socket(Errno::EINTR)) => Vec::new(),
+            listed => listed?,
+        };
         let ours = all.iter().filter(|entry| entry.owner == Owner::Service);
         let present: BTreeSet<_> = ours.map(|entry| (entry.interface_index, entry.address)).collect();
         of.retain(|held| up.contains(&held.0) && !present.contains(held));
