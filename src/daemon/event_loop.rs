@@ -44,6 +44,8 @@ const ENDED_BURST: usize = 1024;
 const LATE: Duration = Duration::from_millis(20);
 /// A deadline missed by more than this: this thread was held up, and the silence it sees may be its own.
 const STALL: Duration = Duration::from_millis(2);
+/// A wait shorter than this was none: to be told at once takes some microseconds.
+const ASLEEP: Duration = Duration::from_micros(20);
 /// At most one such warning in this time.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
@@ -183,6 +185,8 @@ pub(super) struct EventLoop {
     warned: Option<Instant>,
     /// What the last wait ended for: the wakeups, then the sockets in the order of `ports`. Empty: nobody waited yet.
     ready: Vec<bool>,
+    /// The last wait did not wait: more may have come than one reads in a round.
+    busy: bool,
 }
 
 impl EventLoop {
@@ -197,8 +201,8 @@ impl EventLoop {
         let node = Node::new(params, now);
         let (publisher, datagram) = (Publisher::new(about), Vec::with_capacity(MAX_DATAGRAM));
         let (ports, learnt, ready) = (Arc::new(ports), BTreeMap::new(), Vec::new());
-        let (answer, stopped, warned) = (None, false, None);
-        Self { node, ports, learnt, inbox, outputs, publisher, journal, answer, stopped, datagram, warned, ready }
+        let (answer, stopped, warned, busy) = (None, false, None, true);
+        Self { node, ports, learnt, inbox, outputs, publisher, journal, answer, stopped, datagram, warned, ready, busy }
     }
 
     /// Runs until the node says that it has stopped.
@@ -238,15 +242,14 @@ impl EventLoop {
     /// What waits in the sockets, at most [`BURST`] datagrams of each group.
     fn waiting(&mut self) -> Vec<Input> {
         let ports = Arc::clone(&self.ports);
-        ports.iter().flat_map(|(group, port)| self.listen(group, port, |_| true)).collect()
+        ports.iter().flat_map(|(group, port)| self.listen(group, port, BURST)).collect()
     }
 
-    /// What waits in a group's sockets, at most [`BURST`] datagrams, the same of each; those that are not `ready` (by their
-    /// position) are not asked.
-    fn listen(&mut self, group: &GroupName, port: &Port, ready: impl Fn(usize) -> bool) -> Vec<Input> {
+    /// What waits in a group's sockets, at most so many datagrams (but one of each socket), the same of each.
+    fn listen(&mut self, group: &GroupName, port: &Port, most: usize) -> Vec<Input> {
         let (mut buffer, mut inputs) = (datagram_buffer(), Vec::new());
-        let share = BURST.div_ceil(port.lines.len().max(1));
-        for (_, line) in port.lines.iter().enumerate().filter(|(position, _)| ready(*position)) {
+        let share = most.div_ceil(port.lines.len().max(1));
+        for line in &port.lines {
             let next = |_| self.hear(group, port, line, &mut buffer);
             inputs.extend((0..share).map_while(next).flatten());
         }
@@ -265,12 +268,16 @@ impl EventLoop {
         }
     }
 
-    /// Priority 2. Most messages come twice, by two networks and in the same moment: they go to the node together.
+    /// Priority 2. Most messages come twice, by two networks and in the same moment: they go to the node together. So each
+    /// socket of a group is asked when one has something, and asked once: in a quiet group nothing is left after that, and
+    /// to ask again costs as much as to be told at the next wait, which is then no wait.
     fn receive(&mut self) {
         let (ports, ready) = (Arc::clone(&self.ports), std::mem::take(&mut self.ready));
+        let most = if self.busy { BURST } else { 1 };
         let mut first = 1;
         for (group, port) in ports.iter() {
-            let heard = self.listen(group, port, |position| ready.get(first + position).is_none_or(|ready| *ready));
+            let any = (first..).take(port.lines.len()).any(|line| ready.get(line).is_none_or(|ready| *ready));
+            let heard = if any { self.listen(group, port, most) } else { Vec::new() };
             if !heard.is_empty() {
                 self.handle_all(clock::now(), heard);
                 self.keep_time();
@@ -441,6 +448,7 @@ impl EventLoop {
             sources.extend(port.lines.iter().map(|line| line.socket.as_fd()));
         }
         self.ready = wait(&sources, timeout)?;
+        self.busy = clock::now().since(now) < ASLEEP;
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long it may: a second, and some for the way.
 const HELD_BACK: Duration = Duration::from_millis(1200);
 /// Between two looks at other times.
-const RARELY: Duration = Duration::from_millis(100);
+const RARELY: Duration = Duration::from_millis(500);
 /// Events that may wait for the daemon; more, and it is told that some were lost.
 const QUEUE: usize = 4096;
 /// Room for the events of some ten thousand addresses while the thread is not scheduled.
