@@ -31,7 +31,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 /// Between two looks while the kernel may hold back news.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(5);
 /// How long it may: a second, and some for the way.
 const HELD_BACK: Duration = Duration::from_millis(1200);
 /// Between two looks at other times.

@@ -12,7 +12,8 @@ logging, all else as it comes; ours is built as boxes carry it, all else as it c
 
 - The client sends an ICMP echo each millisecond and goes by its own kernel's neighbour cache; the MAC address of a reply
   names the box that gave it. A silence is the longest time between two replies that touches the time from the event to
-  well after the takeover, the tail included.
+  well after the takeover, the tail included. A reply or an announcement counts from when it reached the client's kernel,
+  not from when the client's program came to read it.
 - Small scenarios are measured side by side, in so many lanes: their groups hardly use the processor. What happens in one
   happens while all others rest: they take turns to make the kernel work. \"No event\" is what is left of each other's
   noise: it was measured with the lanes full. The lossy ones are measured beside nothing but the peer's, and those of 1,000

@@ -8,7 +8,7 @@
 use super::neighbours::{BROADCAST, arp_request, link_address, own_mac};
 use super::network::{LAN, Namespace};
 use super::plan::{BoxPlan, CLIENT_V4, Mac};
-use super::prober::{FRAME, echo_reply, echo_request, frames, prefer_this_thread, receive_frame};
+use super::prober::{FRAME, Frame, echo_reply, echo_request, frames, prefer_this_thread, receive_frame};
 use super::trace::{Answer, Trace};
 use anyhow::{Context, Result, bail, ensure};
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -190,15 +190,14 @@ impl Worker {
             Err(error) => return Err(error).context("ppoll"),
         }
         let mut buffer = [0; FRAME];
-        while let Some((packet, mac)) = receive_frame(&self.link, &mut buffer) {
-            let Some(from) = self.boxes.get(&mac).copied() else { continue };
-            let now = Instant::now();
+        while let Some(Frame { packet, from, at }) = receive_frame(&self.link, &mut buffer) {
+            let Some(from) = self.boxes.get(&from).copied() else { continue };
             if let Some((address, _)) = echo_reply(packet) {
-                lock(&self.shared).trace.record(address, Answer { at: now, from: Some(from) });
+                lock(&self.shared).trace.record(address, Answer { at, from: Some(from) });
             } else if let Some((address, claimed)) = arp_claim(packet) {
                 let mut known = lock(&self.shared);
                 known.cache.insert(address, claimed);
-                known.announced.entry(address).or_default().push((now, from));
+                known.announced.entry(address).or_default().push((at, from));
             }
         }
         Ok(())

@@ -4,7 +4,7 @@
 
 use super::network::{LAN, Namespace};
 use super::plan::{CLIENT_V4, CLIENT_V6, Mac};
-use super::prober::{FRAME, frames, receive_frame};
+use super::prober::{FRAME, Frame, frames, receive_frame};
 use anyhow::{Context, Result};
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn6, SockaddrLike, sendto, setsockopt,
@@ -46,10 +46,10 @@ pub fn claimants(
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             let mut buffer = [0; FRAME];
-            while let Some((packet, mac)) = receive_frame(&link, &mut buffer) {
+            while let Some(Frame { packet, from, .. }) = receive_frame(&link, &mut buffer) {
                 let claimed = arp_answer(packet).or_else(|| advertisement(packet));
                 if let Some(macs) = claimed.and_then(|address| claimants.get_mut(&address)) {
-                    macs.insert(mac);
+                    macs.insert(from);
                 }
             }
             std::thread::sleep(Duration::from_millis(2));

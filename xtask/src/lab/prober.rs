@@ -10,17 +10,18 @@ use super::trace::{Answer, Probes, Seen, Trace};
 use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, SockaddrLike,
-    recvfrom, sendto, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
+    SockaddrLike, recvmsg, sendto, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeSpec;
 use std::collections::BTreeMap;
+use std::io::IoSliceMut;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Marks our echoes among others'.
 const IDENTIFIER: u16 = 0x7a15;
@@ -134,7 +135,20 @@ pub fn frames(protocol: SockProtocol) -> Result<OwnedFd> {
     let fd = socket(AddressFamily::Packet, SockType::Datagram, flags, protocol)
         .context("no packet socket: root is needed")?;
     setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
+    setsockopt(&fd, sockopt::ReceiveTimestampns, &true)?;
     Ok(fd)
+}
+
+/// A frame that arrived.
+#[derive(Debug)]
+pub struct Frame<'a> {
+    /// From its network header on, and cut to the buffer.
+    pub packet: &'a [u8],
+    /// Who sent it.
+    pub from: Mac,
+    /// When it reached this host: after a thousand that came at once the last was read milliseconds later, and that is
+    /// no fault of whoever sent them.
+    pub at: Instant,
 }
 
 struct Worker {
@@ -190,9 +204,9 @@ impl Worker {
         }
         for fd in both {
             let mut buffer = [0; FRAME];
-            while let Some((packet, mac)) = receive_frame(fd, &mut buffer) {
+            while let Some(Frame { packet, from, at }) = receive_frame(fd, &mut buffer) {
                 if let Some((address, sequence)) = echo_reply(packet) {
-                    let answer = Answer { at: Instant::now(), from: self.boxes.get(&mac).copied() };
+                    let answer = Answer { at, from: self.boxes.get(&from).copied() };
                     let mut trace = lock(&self.trace);
                     trace.record(address, answer);
                     trace.answered(address, sequence);
@@ -203,10 +217,24 @@ impl Worker {
     }
 }
 
-/// The next frame that is there, from its network header on and cut to the buffer, and who sent it.
-pub fn receive_frame<'a>(fd: &OwnedFd, buffer: &'a mut [u8; FRAME]) -> Option<(&'a [u8], Mac)> {
-    let (length, sender) = recvfrom::<LinkAddr>(fd.as_raw_fd(), buffer).ok()?;
-    Some((buffer.get(..length)?, Mac(sender?.addr()?)))
+/// The next frame that is there.
+pub fn receive_frame<'a>(fd: &OwnedFd, buffer: &'a mut [u8; FRAME]) -> Option<Frame<'a>> {
+    let mut control = nix::cmsg_space!(TimeSpec);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<LinkAddr>(fd.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::empty()).ok()?;
+    let (length, from) = (message.bytes, Mac(message.address?.addr()?));
+    let stamp = message.cmsgs().ok()?.find_map(|control| match control {
+        ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
+        _ => None,
+    })?;
+    Some(Frame { packet: buffer.get(..length)?, from, at: monotonic(stamp) })
+}
+
+/// The moment of a kernel's time stamp, which is in the time of day: as long ago by this clock as by that one.
+fn monotonic(stamp: TimeSpec) -> Instant {
+    let (now, today) = (Instant::now(), SystemTime::now());
+    let ago = today.duration_since(SystemTime::UNIX_EPOCH + Duration::from(stamp)).unwrap_or_default();
+    now.checked_sub(ago).unwrap_or(now)
 }
 
 fn transmit(fd: &OwnedFd, message: &[u8], to: &impl SockaddrLike) -> nix::Result<usize> {

@@ -105,10 +105,11 @@ impl Trace {
         answers.iter().skip(from).find(|answer| answer.from.is_some_and(|box_| box_ != not)).map(|answer| answer.at)
     }
 
-    /// Takes down one answer.
+    /// Takes down one answer; they come in order, but for the microsecond that two clocks may be apart.
     pub fn record(&mut self, address: IpAddr, answer: Answer) {
         if let Some(answers) = self.answers.get_mut(&address) {
-            answers.push(answer);
+            let at = answers.last().map_or(answer.at, |last| last.at.max(answer.at));
+            answers.push(Answer { at, ..answer });
         }
     }
 
