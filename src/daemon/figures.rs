@@ -44,6 +44,8 @@ pub(super) struct Figures {
 /// What became of what one receiver was to be told.
 #[derive(Debug)]
 pub(super) struct Counted {
+    /// The receiver's name.
+    name: String,
     /// What became of it before the receiver was changed.
     before: DeliveryCounters,
     /// What its task does not know of: there was no room on the way to it, or the kernel would not send.
@@ -53,16 +55,16 @@ pub(super) struct Counted {
 
 impl Counted {
     /// Nothing yet.
-    pub(super) fn new(since: Instant) -> Self {
-        Self::after(ReceiverFigures { since, ..ReceiverFigures::default() })
+    pub(super) fn new(name: &str, since: Instant) -> Self {
+        Self::after(name, ReceiverFigures { since, ..ReceiverFigures::default() })
     }
 
     /// Goes on counting where another one ended: what was pending then is not told any more.
-    pub(super) fn after(end: ReceiverFigures) -> Self {
+    pub(super) fn after(name: &str, end: ReceiverFigures) -> Self {
         let ReceiverFigures { counters, pending, since } = end;
         let before = DeliveryCounters { dropped: counters.dropped + u64::from(pending), ..counters };
         let told = ReceiverFigures { since, ..ReceiverFigures::default() };
-        Self { before, lost: AtomicU64::new(0), told: Mutex::new(told) }
+        Self { name: name.to_owned(), before, lost: AtomicU64::new(0), told: Mutex::new(told) }
     }
 
     /// As it is now, with how many notifications are not done with.
@@ -84,8 +86,8 @@ impl Counted {
 }
 
 impl DeliverySource for Figures {
-    fn receiver(&self, place: usize) -> Option<ReceiverFigures> {
-        self.receivers().get(place).map(|receiver| receiver.read())
+    fn receiver(&self, name: &str) -> Option<ReceiverFigures> {
+        self.receivers().iter().find(|receiver| receiver.name == name).map(|receiver| receiver.read())
     }
 
     fn group(&self, name: &GroupName) -> GroupHistory {

@@ -94,7 +94,7 @@ impl Receivers {
             self.tasks.push(match known.map(|at| before.swap_remove(at)) {
                 Some(kept) if same(&kept) => kept,
                 Some(changed) => start(changed.end(&self.figures)),
-                None => start(Counted::new(clock::now())),
+                None => start(Counted::new(&receiver.name, clock::now())),
             });
         }
         let counted = self.tasks.iter().map(|task| Arc::clone(&task.counted)).collect();
@@ -168,7 +168,7 @@ impl Task {
         let mut end = self.counted.read();
         end.pending += u32::try_from(INBOX - self.inbox.capacity()).unwrap_or(u32::MAX);
         figures.traps_dropped.fetch_add(u64::from(end.pending), Ordering::Relaxed);
-        Counted::after(end)
+        Counted::after(&self.receiver.name, end)
     }
 }
 

@@ -146,7 +146,7 @@ impl Table for Receivers {
             Part::Address => address(receiver, column),
             Part::Params => params(receiver, column),
             Part::Notify => notify(receiver, column),
-            Part::Delivery => receiver_value(served, row.outer, column),
+            Part::Delivery => receiver_value(served, &receiver.name, column),
         }
     }
 }

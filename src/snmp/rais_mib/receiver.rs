@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Whoever tells the receivers, and knows what was told.
 pub trait DeliverySource: Send + Sync {
-    /// How a receiver fares, by its place in the configuration.
-    fn receiver(&self, place: usize) -> Option<ReceiverFigures>;
+    /// How a receiver fares, by its name.
+    fn receiver(&self, name: &str) -> Option<ReceiverFigures>;
     /// What was told of a group.
     fn group(&self, name: &GroupName) -> GroupHistory;
     /// The longest time from an event to its first datagram, in microseconds.
@@ -33,10 +33,10 @@ pub struct ReceiverFigures {
     pub since: Instant,
 }
 
-/// A column of the table, in the row of a place in the configuration.
-pub(crate) fn value(served: &Served<'_>, place: usize, column: u32) -> Value<'static> {
+/// A column of the table, in the row of a receiver.
+pub(crate) fn value(served: &Served<'_>, name: &str, column: u32) -> Value<'static> {
     let ReceiverFigures { counters, pending, since } =
-        served.deliveries.and_then(|of| of.receiver(place)).unwrap_or_default();
+        served.deliveries.and_then(|of| of.receiver(name)).unwrap_or_default();
     match column {
         1 => Value::counter(counters.sent),
         2 => Value::counter(counters.repeated),
