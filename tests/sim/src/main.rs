@@ -59,7 +59,8 @@ const USAGE: u8 = 2;
 
 /// Every fault by the name that `--only` takes.
 const FAULTS: &str = "powercut, kill, freeze, stop, upgrade, switchon, partition, partitionon, oneway, networkdown, loss, \
-                      delay, duplication, damage, replay, test, carrier, quiesce, drain, scripts, load, reload, move, release, remove";
+                      delay, duplication, damage, replay, test, carrier, quiesce, drain, scripts, load, reload, move, release, \
+                      remove, forget, failback";
 
 fn mutation(word: &str) -> Option<Mutation> {
     Mutation::ALL.into_iter().find(|mutation| format!("{mutation:?}").eq_ignore_ascii_case(word))
