@@ -15,8 +15,8 @@ use crate::config::model::Snmp;
 use crate::machine::Machine;
 use crate::os::clock;
 use crate::os::datagram::{Asked, DatagramError, DatagramSocket};
-use crate::os::random;
 use crate::os::store::Store;
+use crate::os::{process, random};
 use crate::snapshot::Snapshot;
 use crate::snmp::v3::{EngineClock, EngineId, V3Params};
 use crate::snmp::{Agent, AgentParams, Answered, Community, DeliverySource, EventSource, Pending, View};
@@ -238,6 +238,8 @@ impl Drop for SnmpServer {
 
 /// Answers until the socket is closed. What waits for the node waits among the daemon's `tasks`.
 fn serve(shared: &Arc<Shared>, socket: &Arc<DatagramSocket>, tasks: &Handle) {
+    // A busy box is when somebody asks. Refused: the event loop warns of that already.
+    let _ = process::run_thread_sooner();
     let mut buffer = vec![0; MAX_REQUEST];
     let mut reply = Vec::new();
     loop {

@@ -115,6 +115,8 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     }
     let mut runtime = Builder::new_multi_thread();
     runtime.worker_threads(2).max_blocking_threads(BLOCKING_THREADS).thread_name("worker").enable_all();
+    // What a takeover waits for passes through here. Refused: the event loop warns of that already.
+    runtime.on_thread_start(|| _ = process::run_thread_sooner());
     let runtime = runtime.build().map_err(failed(Exit::Failed, "no threads"))?;
     let ended = runtime.block_on(serve(options, log));
     // What still runs has been told to end or is of no use any more.

@@ -38,6 +38,25 @@ pub fn run_thread_first(priority: i32) -> Result<(), ProcessError> {
     Errno::result(result).map(drop).map_err(ProcessError::Priority)
 }
 
+/// The nice value of threads that hand on what a takeover waits for, between those of [`TAKEOVER_PRIORITY`]: before other
+/// processes and the scripts that the daemon itself runs, but no more than that, for they do much else besides.
+const HANDING_ON: i32 = -10;
+
+/// Has the calling thread go before ordinary ones; reset in its children.
+///
+/// # Errors
+/// [`ProcessError::Priority`] without the right to; the thread goes on as an ordinary one.
+pub fn run_thread_sooner() -> Result<(), ProcessError> {
+    let param = libc::sched_param { sched_priority: 0 };
+    // SAFETY: 0 is the calling thread; the kernel only reads `param`, which outlives the call.
+    let result =
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK, &raw const param) };
+    Errno::result(result).map_err(ProcessError::Priority)?;
+    // SAFETY: it takes no pointer, and on Linux 0 is the calling thread.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, HANDING_ON) };
+    Errno::result(result).map(drop).map_err(ProcessError::Priority)
+}
+
 /// Keeps in memory every page the process has used, from its first use on, so that a takeover reads nothing that was
 /// read before. Pages it never used are not brought in for it: they were two thirds of the daemon, most of them
 /// initialisation, error texts and the untouched depth of stacks. On the appliance the program lies in memory anyway.
@@ -71,6 +90,20 @@ mod tests {
     fn the_soft_limit_of_files_becomes_the_hard_one() {
         let hard = raise_open_files().unwrap();
         assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), (hard, hard));
+    }
+
+    #[test]
+    fn a_thread_that_goes_before_others_does_not_hand_that_down_to_what_it_runs() {
+        let thread = std::thread::spawn(|| {
+            let done = run_thread_sooner();
+            // SAFETY: it takes no pointer.
+            let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+            let child = std::process::Command::new("nice").output().unwrap();
+            (done, nice, String::from_utf8(child.stdout).unwrap())
+        });
+        let (done, nice, of_child) = thread.join().unwrap();
+        let expected = if done.is_ok() { HANDING_ON } else { 0 };
+        assert_eq!((nice, of_child.trim()), (expected, "0"), "{done:?}");
     }
 
     #[test]
