@@ -78,6 +78,8 @@ impl Promise {
 pub(super) struct Looks {
     disturbances: u32,
     clear_at: [Micros; Promise::ALL.len()],
+    /// Since the last fault it was found once that no box has to be well for longer before its addresses go home.
+    seen_undamped: bool,
     /// All is well and must stay so: what is sent is counted.
     quiet: bool,
 }
@@ -85,6 +87,7 @@ pub(super) struct Looks {
 impl World {
     /// A fault began or ended: every bound begins anew.
     pub(super) fn disturbed(&mut self, disturbance: Disturbance<'_>) {
+        self.looks.seen_undamped = false;
         self.start_bounds(Some(disturbance), 0);
     }
 
@@ -117,8 +120,12 @@ impl World {
             return;
         }
         if let (Promise::Home | Promise::Quiet, Some(wait)) = (promise, self.longest_damping()) {
-            // Addresses go home to a box that came and went when it has been well for long enough (G-64).
-            return self.promise_again(wait);
+            // Addresses go home to a box that came and went when it has been well for long enough (G-64). That may just
+            // have been, and they are on their way: it is looked at once more.
+            let over = wait == 0;
+            if !over || !std::mem::replace(&mut self.looks.seen_undamped, over) {
+                return self.promise_again(wait);
+            }
         }
         self.note(|| format!("{promise:?} must hold now"));
         self.judge(|world| promise.judge(world));
@@ -128,7 +135,8 @@ impl World {
         }
     }
 
-    /// How much longer some box has to be well, in the eyes of some box, before its addresses go home.
+    /// How much longer some box has to be well, in the eyes of some box, before its addresses go home; `None`: nothing of
+    /// the kind is configured.
     fn longest_damping(&self) -> Option<Micros> {
         if self.scenario.configs.iter().all(|config| config.damping.is_none()) {
             return None;
@@ -136,7 +144,8 @@ impl World {
         let views = (0..self.boxes.len()).filter_map(|index| self.view(index));
         let hosts = views
             .flat_map(|view| view.groups.into_iter().flat_map(|group| group.hosts).map(move |host| (view.at, host)));
-        let left = hosts.filter_map(|(at, host)| Some(host.damped_until?.since(at).as_micros() as Micros)).max()?;
+        let left =
+            hosts.filter_map(|(at, host)| Some(host.damped_until?.since(at).as_micros() as Micros)).max().unwrap_or(0);
         Some(left + self.scenario.skew(left))
     }
 
