@@ -1,16 +1,16 @@
 //! The announcer: tells the segment where service addresses live, on a thread that nothing else waits for (G-61).
 
 use super::running::Running;
-use crate::os::announce::{Announcer, Neighbour, Role};
+use crate::os::announce::{Announcer, Neighbour, Role, Round};
 use crate::os::netlink::{MacAddress, Netlink};
 use crate::os::process;
 use rais_core::address::InterfaceName;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time;
 
@@ -24,6 +24,12 @@ type Located = BTreeMap<u32, BTreeMap<IpAddr, MacAddress>>;
 const LOCATE_EVERY: Duration = Duration::from_secs(30);
 /// Between two looks while one is not found: it has not answered yet, or is not there.
 const LOCATE_SOON: Duration = Duration::from_secs(1);
+
+/// As many addresses are announced in all rounds at once.
+const FEW: usize = 100;
+/// Between two rounds of more. The frames of a thousand addresses keep every host on the segment busy for milliseconds;
+/// meanwhile others, who took over the rest of a dead box's addresses, have their first round to send and to be heard.
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(5);
 
 /// Takes what is to be announced. Never blocks; the queue is bounded by the node, which announces an address a few
 /// times after an acquire and then rarely.
@@ -85,34 +91,94 @@ async fn locate(mut running: watch::Receiver<Arc<Running>>, netlink: Netlink, lo
 fn run(queue: &Receiver<Addresses>, running: &watch::Receiver<Arc<Running>>, located: &watch::Receiver<Located>) {
     // Refused: then announcements take longer on a busy box. The event loop warns of that already.
     let _ = process::run_thread_first(process::TAKEOVER_PRIORITY);
-    let mut open: BTreeMap<u32, ([u8; 6], Role, Announcer)> = BTreeMap::new();
-    while let Ok(addresses) = queue.recv() {
-        let mut by_interface: BTreeMap<InterfaceName, Vec<IpAddr>> = BTreeMap::new();
-        for (interface, address) in addresses {
-            by_interface.entry(interface).or_default().push(address);
-        }
-        let running = Arc::clone(&running.borrow());
-        for (interface, addresses) in by_interface {
-            let Some(link) = running.links.get(&interface) else { continue };
-            let Some(mac) = link.mac else { continue };
-            let role = if running.configuration.forwarding.ipv6 { Role::Router } else { Role::Host };
-            // A NIC that came back under another index, or got another Ethernet address, needs another announcer.
-            if open.get(&link.index).is_none_or(|(known, as_role, _)| (*known, *as_role) != (mac, role)) {
-                match Announcer::open(link.index, mac, role) {
-                    Ok(announcer) => drop(open.insert(link.index, (mac, role, announcer))),
-                    Err(error) => {
-                        tracing::warn!(%interface, %error, "service addresses can not be announced");
-                        continue;
-                    }
+    let mut speaker = Speaker { running, located, open: BTreeMap::new() };
+    let mut later: VecDeque<Later> = VecDeque::new();
+    loop {
+        // What is new goes first: what waits here was announced once already.
+        let next = match later.front() {
+            Some(first) => queue.recv_timeout(first.due.saturating_duration_since(Instant::now())),
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match next {
+            Ok(addresses) => {
+                let mut by_interface: BTreeMap<InterfaceName, Vec<IpAddr>> = BTreeMap::new();
+                for (interface, address) in addresses {
+                    by_interface.entry(interface).or_default().push(address);
+                }
+                for (interface, addresses) in by_interface {
+                    later.extend(speaker.announce(interface, addresses));
                 }
             }
-            if let Some((_, _, announcer)) = open.get(&link.index) {
-                let announced = announcer.announce(&addresses);
-                let located = located.borrow().get(&link.index).cloned().unwrap_or_default();
-                let neighbours: Vec<_> = located.into_iter().map(|(address, mac)| Neighbour { address, mac }).collect();
-                announcer.announce_to(&neighbours, &addresses);
-                tracing::debug!(%interface, addresses = addresses.len(), ?announced, "announced");
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(part) = later.pop_front() {
+                    later.extend(speaker.go_on(part));
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Rounds that are still to be sent.
+struct Later {
+    due: Instant,
+    rounds: &'static [Round],
+    interface: InterfaceName,
+    addresses: Vec<IpAddr>,
+}
+
+struct Speaker<'a> {
+    running: &'a watch::Receiver<Arc<Running>>,
+    located: &'a watch::Receiver<Located>,
+    open: BTreeMap<u32, ([u8; 6], Role, Announcer)>,
+}
+
+impl Speaker<'_> {
+    /// Announces addresses, and tells the neighbours; returns the rounds that are for later.
+    fn announce(&mut self, interface: InterfaceName, addresses: Vec<IpAddr>) -> Option<Later> {
+        if addresses.len() > FEW {
+            let (first, rest) = Round::ALL.split_first()?;
+            self.announcer(&interface)?.announce_in(*first, &addresses);
+            self.tell_neighbours(&interface, &addresses);
+            return Some(Later { due: Instant::now() + BETWEEN_ROUNDS, rounds: rest, interface, addresses });
+        }
+        let announced = self.announcer(&interface)?.announce(&addresses);
+        self.tell_neighbours(&interface, &addresses);
+        tracing::debug!(%interface, addresses = addresses.len(), ?announced, "announced");
+        None
+    }
+
+    /// Sends the next round; returns those that are left.
+    fn go_on(&mut self, Later { rounds, interface, addresses, .. }: Later) -> Option<Later> {
+        let (round, rest) = rounds.split_first()?;
+        let announced = self.announcer(&interface)?.announce_in(*round, &addresses);
+        tracing::debug!(%interface, addresses = addresses.len(), ?round, ?announced, "announced");
+        (!rest.is_empty()).then(|| Later { due: Instant::now() + BETWEEN_ROUNDS, rounds: rest, interface, addresses })
+    }
+
+    fn tell_neighbours(&mut self, interface: &InterfaceName, addresses: &[IpAddr]) {
+        let located = self.located;
+        let Some(announcer) = self.announcer(interface) else { return };
+        let located = located.borrow().get(&announcer.interface_index()).cloned().unwrap_or_default();
+        let neighbours: Vec<_> = located.into_iter().map(|(address, mac)| Neighbour { address, mac }).collect();
+        announcer.announce_to(&neighbours, addresses);
+    }
+
+    fn announcer(&mut self, interface: &InterfaceName) -> Option<&Announcer> {
+        let running = Arc::clone(&self.running.borrow());
+        let link = running.links.get(interface)?;
+        let mac = link.mac?;
+        let role = if running.configuration.forwarding.ipv6 { Role::Router } else { Role::Host };
+        // A NIC that came back under another index, or got another Ethernet address, needs another announcer.
+        if self.open.get(&link.index).is_none_or(|(known, as_role, _)| (*known, *as_role) != (mac, role)) {
+            match Announcer::open(link.index, mac, role) {
+                Ok(announcer) => drop(self.open.insert(link.index, (mac, role, announcer))),
+                Err(error) => {
+                    tracing::warn!(%interface, %error, "service addresses can not be announced");
+                    return None;
+                }
             }
         }
+        self.open.get(&link.index).map(|(_, _, announcer)| announcer)
     }
 }

@@ -100,8 +100,12 @@ impl Announcer {
     /// only replies), one advertisement for IPv6. Then it asks whether anybody else has them (RFC 5227 §2.1.1, RFC 4862
     /// §5.4.2): one who does would otherwise be heard of only by chance.
     pub fn announce(&self, addresses: &[IpAddr]) -> Announced {
-        let rounds = [Round::First, Round::Second, Round::Question];
-        rounds.into_iter().map(|round| self.send(&frames(round, self.mac, self.role, addresses))).sum()
+        Round::ALL.into_iter().map(|round| self.announce_in(round, addresses)).sum()
+    }
+
+    /// One round of [`announce`](Self::announce).
+    pub fn announce_in(&self, round: Round, addresses: &[IpAddr]) -> Announced {
+        self.send(&frames(round, self.mac, self.role, addresses))
     }
 
     /// Announces every address to each of `neighbours` of its family, in frames of their own: an ARP question in the
@@ -183,10 +187,18 @@ fn open_packet_socket(interface_index: u32) -> Result<OwnedFd, Errno> {
 /// A round of announcements: all addresses take part in one before the next begins. Of a thousand, no client waits for
 /// the last while others hear of the first for the second time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Round {
+pub enum Round {
+    /// ARP requests, and advertisements.
     First,
+    /// ARP replies.
     Second,
+    /// Whether anybody else has the address.
     Question,
+}
+
+impl Round {
+    /// In their order.
+    pub const ALL: [Self; 3] = [Self::First, Self::Second, Self::Question];
 }
 
 /// The frames of a round, in the order of the addresses.

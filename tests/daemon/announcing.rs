@@ -2,6 +2,8 @@
 
 use super::capture::{Arp, Capture};
 use super::lab::{Lab, run, until};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 fn mac_of(namespace: &str) -> [u8; 6] {
     let shown = run(&format!("ip -n {namespace} -o link show dev lan"));
@@ -28,5 +30,30 @@ fn a_neighbour_is_told_in_person_who_serves_an_address_that_moved_and_everybody_
         // Nobody talks to the address: what its kernel might ask of its own accord it would not ask in its name.
         let to = |mac| told.iter().filter(|arp| arp.to == mac).count();
         if to(router) >= 1 && to(BROADCAST) >= 2 { Ok(()) } else { Err(format!("{told:?}")) }
+    });
+}
+
+#[test]
+fn more_addresses_than_a_few_are_all_announced_in_every_form_and_asked_after() {
+    const COUNT: u8 = 150;
+    let mut lab = Lab::new(1);
+    let pool: BTreeSet<Ipv4Addr> = (1..=COUNT).map(|last| Ipv4Addr::new(10, 97, 0, last)).collect();
+    let listed: Vec<String> = pool.iter().map(|address| format!("\"{address}\"")).collect();
+    let listed = format!("pool_addresses = [{}]", listed.join(", "));
+    let text = lab.gateway(1).configuration();
+    lab.gateway(1).write_configuration(&text.replace("pool_addresses = [\"10.99.0.150\", \"fd00:99::150\"]", &listed));
+    let capture = Capture::start(&lab.client());
+    lab.gateway(1).start();
+    let requests = |arp: &Arp| arp.operation == 1 && arp.address == arp.target;
+    let replies = |arp: &Arp| arp.operation == 2 && arp.address == arp.target;
+    let questions = |arp: &Arp| arp.operation == 1 && arp.address.is_unspecified();
+    until("all are announced and asked after", || {
+        let frames: Vec<Arp> = capture.frames().iter().filter_map(|frame| frame.arp()).collect();
+        let told = |form: &dyn Fn(&Arp) -> bool| {
+            let of_pool = frames.iter().filter(|arp| form(arp) && pool.contains(&arp.target));
+            of_pool.map(|arp| arp.target).collect::<BTreeSet<_>>().len()
+        };
+        let told = [told(&requests), told(&replies), told(&questions)];
+        if told == [usize::from(COUNT); 3] { Ok(()) } else { Err(format!("{told:?}")) }
     });
 }

@@ -66,12 +66,14 @@ pub(super) fn codec(keys: &[(u8, &str)], send_key: u8) -> Codec {
     Codec::new("http".parse().unwrap(), &keys, KeyId(send_key)).unwrap()
 }
 
-/// Who an ARP frame is for, and who its sender says it is.
+/// Who an ARP frame is for, who its sender says it is, and what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arp {
     pub(super) to: [u8; 6],
+    pub(super) operation: u8,
     pub(super) mac: [u8; 6],
     pub(super) address: Ipv4Addr,
+    pub(super) target: Ipv4Addr,
 }
 
 impl Frame {
@@ -88,11 +90,13 @@ impl Frame {
         if self.octets.get(12..20)? != [0x08, 0x06, 0, 1, 0x08, 0, 6, 4] {
             return None;
         }
-        let address: [u8; 4] = *self.octets.get(28..)?.first_chunk()?;
+        let address = |at: usize| Some(Ipv4Addr::from(*self.octets.get(at..)?.first_chunk::<4>()?));
         Some(Arp {
             to: *self.octets.first_chunk()?,
+            operation: *self.octets.get(21)?,
             mac: *self.octets.get(22..)?.first_chunk()?,
-            address: address.into(),
+            address: address(28)?,
+            target: address(38)?,
         })
     }
 }
