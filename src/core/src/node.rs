@@ -71,7 +71,8 @@ impl Node {
             params;
         let ordered = orders.clone();
         orders.keep_groups(|group| groups.contains_key(group));
-        let identity = Identity { name, incarnation, guessed: incarnation_is_guessed, generation, planted };
+        let guessed = incarnation_is_guessed;
+        let identity = Identity { name, incarnation, guessed, began: now, generation, planted };
         let join = |(name, params): (GroupName, GroupParams)| {
             let group = Group::new(name.clone(), params, identity.clone(), orders.of(&name), now);
             (name.clone(), group.governed_by(orders.policy_of(&name)))
@@ -188,7 +189,7 @@ impl Node {
                 }
             }
             Input::Outlived { incarnation } if incarnation > self.identity.incarnation => {
-                self.identity.incarnation = incarnation;
+                (self.identity.incarnation, self.identity.began) = (incarnation, now);
                 for group in self.groups.values_mut() {
                     group.outlive(incarnation, now, out);
                 }
@@ -405,8 +406,7 @@ impl Node {
         let ordered = self.orders.clone();
         self.orders.keep_groups(|group| groups.contains_key(group));
         self.remember(&ordered);
-        let Identity { incarnation, guessed, planted, .. } = self.identity;
-        self.identity = Identity { name, incarnation, guessed, generation, planted };
+        self.identity = Identity { name, generation, ..self.identity.clone() };
         self.tests.retain(|name, _| tests.contains_key(name));
         for (name, params) in tests {
             match self.tests.get_mut(&name) {

@@ -8,6 +8,7 @@
 use super::Group;
 use crate::address::IdAddress;
 use crate::counters::DropCause;
+use crate::host_db::Host;
 use crate::info_message::Heard;
 use crate::io::Action;
 use crate::mutation::Mutation;
@@ -21,18 +22,23 @@ const BELIEVABLE: Incarnation = Incarnation(u64::MAX / 2);
 
 impl Group {
     /// A message was dropped: by its number it is old.
-    pub(super) fn drop_old(&mut self, sender: IdAddress, cause: DropCause) {
+    pub(super) fn drop_old(&mut self, sender: IdAddress, cause: DropCause, now: Instant) {
         self.drop_one(cause);
-        // The second copy of a message proves nothing, but of a box that is gone no copy can still be on its way.
-        if cause == DropCause::Replay || !self.hosts.is_live(sender) {
+        // The second copy of a message proves nothing, but of a box that is gone, or was not heard for so long that it
+        // may be (this one slept), no copy can still be on its way.
+        let fresh = |host: &Host| host.live() && now.since(host.heard) < self.params.dead_after;
+        if cause == DropCause::Replay || !self.hosts.host(sender).is_some_and(fresh) {
             self.schedule.tell_past_of(sender);
         }
     }
 
     /// Another box says what it last heard of this one. `true`: it was a message of this life.
-    pub(super) fn is_of_this_life(&mut self, heard: &Heard, out: &mut Outbox) -> bool {
+    pub(super) fn is_of_this_life(&mut self, heard: &Heard, now: Instant, out: &mut Outbox) -> bool {
         let own = self.identity.incarnation;
-        let later = heard.incarnation > own || heard.incarnation == own && heard.sequence > self.sequence;
+        // The numbers of this life may have overtaken those of the other by the time anybody tells.
+        let earlier = self.identity.guessed && now.before(heard.age) + self.params.beat / 8 < self.identity.began;
+        let repeated = heard.incarnation == own && (earlier || heard.sequence > self.sequence);
+        let later = heard.incarnation > own || repeated;
         let news = self.told_life.is_none_or(|told| heard.incarnation > told);
         // Who is planted to count backwards is not to find out by itself.
         let planted = self.identity.planted.is(Mutation::ReuseSequence);
@@ -46,7 +52,7 @@ impl Group {
     /// Lives on under another incarnation. To the others it is a box that has just come, whose orders nobody heard and
     /// whom nobody obeys before it is settled; what it serves it says, and they settle who keeps it.
     pub(crate) fn outlive(&mut self, incarnation: Incarnation, now: Instant, out: &mut Outbox) {
-        self.identity.incarnation = incarnation;
+        (self.identity.incarnation, self.identity.began) = (incarnation, now);
         (self.listening_since, self.settled, self.control) = (now, false, None);
         for (_, host) in self.hosts.iter_mut() {
             host.heard_us = None;

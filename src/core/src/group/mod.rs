@@ -62,6 +62,8 @@ pub(crate) struct Identity {
     pub(crate) incarnation: Incarnation,
     /// An earlier life may have had the incarnation, for all this box knows.
     pub(crate) guessed: bool,
+    /// When this life began: nothing said earlier was said by it.
+    pub(crate) began: Instant,
     pub(crate) generation: Generation,
     pub(crate) planted: Planted,
 }
@@ -322,8 +324,12 @@ impl Group {
 
     fn quiesced(&self) -> bool {
         // Orders to an earlier life, recorded and sent again, would be orders to one that has its incarnation.
-        let in_doubt = self.identity.guessed && !self.settled;
-        self.fitness.intent.quiesces() || self.stage != Stage::Running || in_doubt
+        self.fitness.intent.quiesces() || self.stage != Stage::Running || self.may_be_taken_for_an_earlier_life()
+    }
+
+    /// Nobody has told yet whether an earlier life of this box had its incarnation.
+    fn may_be_taken_for_an_earlier_life(&self) -> bool {
+        self.identity.guessed && !self.settled
     }
 
     fn draining(&self) -> bool {

@@ -46,8 +46,8 @@ impl Group {
         self.note_link(sender, incarnation, sequence, interface, now);
         let reborn = match admission {
             Admission::Accepted { reborn } => reborn,
-            Admission::Duplicate => return self.drop_old(sender, DropCause::Duplicate),
-            Admission::Replay => return self.drop_old(sender, DropCause::Replay),
+            Admission::Duplicate => return self.drop_old(sender, DropCause::Duplicate, now),
+            Admission::Replay => return self.drop_old(sender, DropCause::Replay, now),
             Admission::Full => {
                 self.crowded = true;
                 return self.drop_one(DropCause::OverLimit);
@@ -147,6 +147,11 @@ impl Group {
     /// A box is asked to speak (G-3, G-4). All hear it: who heard a silent box lately says so.
     fn asked(&mut self, sender: IdAddress, ask: Ask, now: Instant) {
         if ask.host == self.params.id {
+            // Whoever asks may mean an earlier life: each answer would be taken for another of its words, until its numbers
+            // are overtaken and the two lives are one to the others.
+            if self.may_be_taken_for_an_earlier_life() {
+                return;
+            }
             if ask.known == self.entry_version {
                 self.schedule.answer();
             } else {
@@ -178,7 +183,7 @@ impl Group {
                 let age = if told_now { Duration::ZERO } else { heard.age };
                 let (tolerance, dead_after) = (self.params.beat / 8, self.params.dead_after);
                 self.hosts.heard_by_another(&Heard { age, ..*heard }, tolerance, dead_after, now);
-            } else if self.is_of_this_life(heard, out)
+            } else if self.is_of_this_life(heard, now, out)
                 && let Some(host) = self.hosts.host_mut(sender)
             {
                 host.heard_us = host.heard_us.max(Some(now.before(heard.age)));
