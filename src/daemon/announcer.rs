@@ -1,7 +1,7 @@
 //! The announcer: tells the segment where service addresses live, on a thread that nothing else waits for (G-61).
 
 use super::running::Running;
-use crate::os::announce::{Announcer, Neighbour, Role, Round};
+use crate::os::announce::{Announced, Announcer, Neighbour, Role, Round};
 use crate::os::netlink::{MacAddress, Netlink};
 use crate::os::process;
 use rais_core::address::InterfaceName;
@@ -52,7 +52,12 @@ pub(super) fn start(running: watch::Receiver<Arc<Running>>, netlink: Netlink) ->
     let (locations, located) = watch::channel(Located::new());
     tokio::spawn(locate(running.clone(), netlink, locations));
     let thread = std::thread::Builder::new().name(String::from("announcer"));
-    thread.spawn(move || run(&receiver, &running, &located))?;
+    thread.spawn(move || {
+        // Refused: then announcements take longer on a busy box. The event loop warns of that already.
+        let _ = process::run_thread_first(process::TAKEOVER_PRIORITY);
+        let mut speaker = Speaker { running: &running, located: &located, open: BTreeMap::new() };
+        run(&receiver, &mut |rounds, interface, addresses| speaker.say(rounds, interface, addresses));
+    })?;
     Ok(Announcements(sender))
 }
 
@@ -88,10 +93,12 @@ async fn locate(mut running: watch::Receiver<Arc<Running>>, netlink: Netlink, lo
     }
 }
 
-fn run(queue: &Receiver<Addresses>, running: &watch::Receiver<Arc<Running>>, located: &watch::Receiver<Located>) {
-    // Refused: then announcements take longer on a busy box. The event loop warns of that already.
-    let _ = process::run_thread_first(process::TAKEOVER_PRIORITY);
-    let mut speaker = Speaker { running, located, open: BTreeMap::new() };
+/// Announces addresses on an interface in one round after another; `None`: it can not be announced on.
+trait Say: FnMut(&[Round], &InterfaceName, &[IpAddr]) -> Option<()> {}
+
+impl<F: FnMut(&[Round], &InterfaceName, &[IpAddr]) -> Option<()>> Say for F {}
+
+fn run(queue: &Receiver<Addresses>, say: &mut impl Say) {
     let mut later: VecDeque<Later> = VecDeque::new();
     loop {
         // What is new goes first: what waits here was announced once already.
@@ -106,12 +113,13 @@ fn run(queue: &Receiver<Addresses>, running: &watch::Receiver<Arc<Running>>, loc
                     by_interface.entry(interface).or_default().push(address);
                 }
                 for (interface, addresses) in by_interface {
-                    later.extend(speaker.announce(interface, addresses));
+                    let at_once = if addresses.len() > FEW { 1 } else { Round::ALL.len() };
+                    later.extend(go_on(&Round::ALL, at_once, interface, addresses, say));
                 }
             }
             Err(RecvTimeoutError::Timeout) => {
-                if let Some(part) = later.pop_front() {
-                    later.extend(speaker.go_on(part));
+                if let Some(Later { rounds, interface, addresses, .. }) = later.pop_front() {
+                    later.extend(go_on(rounds, 1, interface, addresses, say));
                 }
             }
             Err(RecvTimeoutError::Disconnected) => return,
@@ -127,6 +135,19 @@ struct Later {
     addresses: Vec<IpAddr>,
 }
 
+/// Announces addresses in the first `at_once` of some rounds; returns those that are left.
+fn go_on(
+    rounds: &'static [Round],
+    at_once: usize,
+    interface: InterfaceName,
+    addresses: Vec<IpAddr>,
+    say: &mut impl Say,
+) -> Option<Later> {
+    let (now, rounds) = rounds.split_at_checked(at_once)?;
+    say(now, &interface, &addresses)?;
+    (!rounds.is_empty()).then(|| Later { due: Instant::now() + BETWEEN_ROUNDS, rounds, interface, addresses })
+}
+
 struct Speaker<'a> {
     running: &'a watch::Receiver<Arc<Running>>,
     located: &'a watch::Receiver<Located>,
@@ -134,26 +155,15 @@ struct Speaker<'a> {
 }
 
 impl Speaker<'_> {
-    /// Announces addresses, and tells the neighbours; returns the rounds that are for later.
-    fn announce(&mut self, interface: InterfaceName, addresses: Vec<IpAddr>) -> Option<Later> {
-        if addresses.len() > FEW {
-            let (first, rest) = Round::ALL.split_first()?;
-            self.announcer(&interface)?.announce_in(*first, &addresses);
-            self.tell_neighbours(&interface, &addresses);
-            return Some(Later { due: Instant::now() + BETWEEN_ROUNDS, rounds: rest, interface, addresses });
+    /// Announces addresses in some rounds, and tells the neighbours with the first; `None`: there is no telling there.
+    fn say(&mut self, rounds: &[Round], interface: &InterfaceName, addresses: &[IpAddr]) -> Option<()> {
+        let announcer = self.announcer(interface)?;
+        let announced: Announced = rounds.iter().map(|round| announcer.announce_in(*round, addresses)).sum();
+        if rounds.contains(&Round::First) {
+            self.tell_neighbours(interface, addresses);
         }
-        let announced = self.announcer(&interface)?.announce(&addresses);
-        self.tell_neighbours(&interface, &addresses);
-        tracing::debug!(%interface, addresses = addresses.len(), ?announced, "announced");
-        None
-    }
-
-    /// Sends the next round; returns those that are left.
-    fn go_on(&mut self, Later { rounds, interface, addresses, .. }: Later) -> Option<Later> {
-        let (round, rest) = rounds.split_first()?;
-        let announced = self.announcer(&interface)?.announce_in(*round, &addresses);
-        tracing::debug!(%interface, addresses = addresses.len(), ?round, ?announced, "announced");
-        (!rest.is_empty()).then(|| Later { due: Instant::now() + BETWEEN_ROUNDS, rounds: rest, interface, addresses })
+        tracing::debug!(%interface, addresses = addresses.len(), ?rounds, ?announced, "announced");
+        Some(())
     }
 
     fn tell_neighbours(&mut self, interface: &InterfaceName, addresses: &[IpAddr]) {
@@ -180,5 +190,58 @@ impl Speaker<'_> {
             }
         }
         self.open.get(&link.index).map(|(_, _, announcer)| announcer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(network: u8, count: usize) -> Addresses {
+        let interface = InterfaceName::new("lan").unwrap();
+        let address = |host| IpAddr::from([10, network, 0, u8::try_from(host).unwrap()]);
+        (1..=count).map(|host| (interface.clone(), address(host))).collect()
+    }
+
+    /// What is said, network by network, if each of `batches` is asked for while the one before it is first announced.
+    fn said(batches: impl IntoIterator<Item = Addresses>) -> Vec<(u8, Vec<Round>)> {
+        let (asker, queue) = channel();
+        let mut batches = batches.into_iter().fuse();
+        asker.send(batches.next().unwrap()).unwrap();
+        // Nobody can ask any more once the last round was said, and then it ends.
+        let (mut asker, mut to_say, mut said) = (Some(asker), Round::ALL.len(), Vec::new());
+        run(&queue, &mut |rounds: &[Round], _: &InterfaceName, addresses: &[IpAddr]| {
+            let IpAddr::V4(address) = addresses[0] else { unreachable!("chosen by the test") };
+            said.push((address.octets()[1], rounds.to_vec()));
+            to_say -= rounds.len();
+            if let Some(batch) = rounds.contains(&Round::First).then(|| batches.next()).flatten() {
+                to_say += Round::ALL.len();
+                asker.as_ref().unwrap().send(batch).unwrap();
+            }
+            if to_say == 0 {
+                asker = None;
+            }
+            Some(())
+        });
+        said
+    }
+
+    #[test]
+    fn whatever_is_asked_for_meanwhile_is_announced_first_before_anything_is_announced_again() {
+        let [first, second, question] = Round::ALL.map(|round| vec![round]);
+        let said = said([addresses(1, FEW + 1), addresses(2, FEW + 1), addresses(3, FEW), addresses(4, FEW + 1)]);
+        let expected = [
+            (1, first.clone()),
+            (2, first.clone()),
+            (3, Round::ALL.to_vec()),
+            (4, first),
+            (1, second.clone()),
+            (2, second.clone()),
+            (4, second),
+            (1, question.clone()),
+            (2, question.clone()),
+            (4, question),
+        ];
+        assert_eq!(said, expected);
     }
 }
