@@ -6,15 +6,16 @@
 
 use super::filter::{self, ALL, JUMP_IF_EQUAL, JUMP_IF_GREATER, JUMP_IF_NOT_LESS, LOAD_HALF, LOAD_WORD, RETURN, step};
 use super::netlink::MacAddress;
+use super::socket_option::BlockedIcmpv6Types;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::Ipv6RecvHopLimit;
 use nix::sys::socket::{self, ControlMessageOwned, MsgFlags, SockaddrIn6, setsockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::collections::BTreeSet;
 use std::io::{self, IoSliceMut, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
 
 /// Ranges in a filter: what lies further apart than these can tell is sorted out after the kernel.
@@ -26,8 +27,6 @@ const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 const TARGET_LINK_LAYER_ADDRESS: u8 = 2;
 /// What came through a router has less (RFC 4861 §7.1.2).
 const ON_LINK_HOP_LIMIT: i32 = 255;
-/// `ICMPV6_FILTER`, `linux/icmpv6.h`.
-const ICMPV6_FILTER: libc::c_int = 1;
 
 /// Somebody says that an address is at a hardware address that is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,7 +103,7 @@ impl Claims {
     }
 
     fn attach(&self, ranges: &[(u32, u32)]) -> io::Result<()> {
-        filter::attach(self.arp.get_ref().as_fd(), &mut program(self.own, ranges))
+        filter::attach(self.arp.get_ref(), &program(self.own, ranges))
     }
 }
 
@@ -140,17 +139,11 @@ fn icmp_socket(interface: &str) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     socket.bind_device(Some(interface.as_bytes()))?;
     setsockopt(&socket, Ipv6RecvHopLimit, &true)?;
-    // A set bit blocks its type.
     let mut blocked = [u32::MAX; 8];
     if let Some(word) = blocked.get_mut(usize::from(NEIGHBOUR_ADVERTISEMENT / 32)) {
         *word &= !(1 << (NEIGHBOUR_ADVERTISEMENT % 32));
     }
-    let length = libc::socklen_t::try_from(size_of_val(&blocked)).map_err(io::Error::other)?;
-    // SAFETY: `blocked` is live and `length` octets long; the kernel only reads it.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_ICMPV6, ICMPV6_FILTER, (&raw const blocked).cast(), length)
-    };
-    Errno::result(result)?;
+    setsockopt(&socket, BlockedIcmpv6Types, &blocked)?;
     Ok(socket)
 }
 
@@ -229,7 +222,7 @@ fn ranges(addresses: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
 }
 
 /// The filter: ARP from another hardware address than `own`, whose sender's address lies in one of `ranges`.
-fn program(own: MacAddress, ranges: &[(u32, u32)]) -> Vec<libc::sock_filter> {
+fn program(own: MacAddress, ranges: &[(u32, u32)]) -> Vec<SockFilter> {
     let [a, b, c, d, e, f] = own;
     let mut program = vec![
         step(LOAD_WORD, 0, 0, 22),

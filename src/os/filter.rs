@@ -1,9 +1,9 @@
 //! Filters that the kernel runs for us, in the BPF of its `filter.txt`: what a socket is not interested in wakes nobody
 //! up.
 
-use nix::errno::Errno;
+use socket2::{SockFilter, SockRef};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 /// Loads four octets from an offset, as a big-endian number.
 pub(super) const LOAD_WORD: u16 = 0x20;
@@ -23,27 +23,14 @@ pub(super) const RETURN: u16 = 0x06;
 pub(super) const ALL: u32 = u16::MAX as u32;
 
 /// One step of a program: a jump skips `jt` steps if its comparison holds, else `jf`.
-pub(super) const fn step(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
-    libc::sock_filter { code, jt, jf, k }
+pub(super) const fn step(code: u16, jt: u8, jf: u8, k: u32) -> SockFilter {
+    SockFilter::new(code, jt, jf, k)
 }
 
 /// From now on the socket receives only what the program passes on.
 ///
 /// # Errors
 /// The kernel's: out of memory, or not a program.
-pub(super) fn attach(socket: BorrowedFd<'_>, program: &mut [libc::sock_filter]) -> io::Result<()> {
-    let filter =
-        libc::sock_fprog { len: u16::try_from(program.len()).map_err(io::Error::other)?, filter: program.as_mut_ptr() };
-    let length = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).map_err(io::Error::other)?;
-    // SAFETY: `filter` and the program it points to are live; the kernel only reads them.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
-            (&raw const filter).cast(),
-            length,
-        )
-    };
-    Errno::result(result).map(drop).map_err(Into::into)
+pub(super) fn attach(socket: &impl AsFd, program: &[SockFilter]) -> io::Result<()> {
+    SockRef::from(socket).attach_filter(program)
 }

@@ -26,6 +26,7 @@ pub mod random;
 pub mod script;
 pub mod serial;
 pub mod signals;
+mod socket_option;
 pub mod store;
 pub mod unix_socket;
 pub mod wait;

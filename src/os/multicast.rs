@@ -6,6 +6,7 @@
 //! Groups without multicast need a port each. What was sent from off the link shows by a time to live below 255 (G-2);
 //! dropping it is the caller's, who counts by cause.
 
+use super::socket_option::MulticastSource;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
@@ -320,7 +321,8 @@ fn join(socket: &Socket, params: &ControlSocketParams) -> Result<(), (&'static s
             socket.set_multicast_all_v4(false).map_err(during("hear this group alone"))?;
             socket.set_multicast_loop_v4(false).map_err(during("turn the loop off"))?;
             socket.set_multicast_ttl_v4(LINK_LOCAL_TTL.into()).map_err(during("set the time to live"))?;
-            set_multicast_source(socket, params.interface_index, source).map_err(during("set the source"))?;
+            let source = source_and_interface(source, params.interface_index);
+            socket::setsockopt(socket, MulticastSource, &source).map_err(|e| ("set the source", e.into()))?;
             socket.bind(&params.group.into()).map_err(during("bind"))?;
             socket.join_multicast_v4_n(group.ip(), &interface).map_err(during("join"))
         }
@@ -357,24 +359,10 @@ fn bind_to_own_address(socket: &Socket, params: &ControlSocketParams) -> Result<
     socket.bind(&SocketAddr::new(params.source, params.group.port()).into()).map_err(during("bind"))
 }
 
-/// `IP_MULTICAST_IF` with both an interface and an address, which no safe wrapper offers: the index says where the
-/// datagram leaves, the address what it comes from.
-fn set_multicast_source(socket: &Socket, index: u32, source: Ipv4Addr) -> io::Result<()> {
-    let request = libc::ip_mreqn {
+fn source_and_interface(source: Ipv4Addr, index: u32) -> libc::ip_mreqn {
+    libc::ip_mreqn {
         imr_multiaddr: libc::in_addr { s_addr: 0 },
         imr_address: libc::in_addr { s_addr: u32::from(source).to_be() },
-        imr_ifindex: i32::try_from(index).map_err(|_| io::Error::from(Errno::ENODEV))?,
-    };
-    let length = libc::socklen_t::try_from(size_of::<libc::ip_mreqn>()).map_err(|_| io::Error::from(Errno::EINVAL))?;
-    // SAFETY: the kernel reads `length` octets from a live `ip_mreqn`, which is what this option takes.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_MULTICAST_IF,
-            (&raw const request).cast(),
-            length,
-        )
-    };
-    Errno::result(result).map(drop).map_err(io::Error::from)
+        imr_ifindex: index.cast_signed(),
+    }
 }

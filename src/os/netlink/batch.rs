@@ -8,6 +8,7 @@
 use super::NetlinkError;
 use super::address::{self, Address, Owner};
 use super::connection::{PORTION, Refusal, refusal};
+use crate::os::socket_option::{NetlinkExplanations, NetlinkShortRefusals};
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket};
@@ -67,9 +68,8 @@ impl Batch {
         let flags = SockFlag::SOCK_CLOEXEC;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute);
         let socket = socket.map_err(NetlinkError::Socket)?;
-        for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK] {
-            switch_on(&socket, option)?;
-        }
+        setsockopt(&socket, NetlinkExplanations, &true).map_err(NetlinkError::Socket)?;
+        setsockopt(&socket, NetlinkShortRefusals, &true).map_err(NetlinkError::Socket)?;
         let patience = TimeVal::milliseconds(i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX));
         setsockopt(&socket, ReceiveTimeout, &patience).map_err(NetlinkError::Socket)?;
         Ok(Self { socket, sequence: 0, broken: false })
@@ -160,15 +160,6 @@ impl Batch {
         }
         Err(NetlinkError::Socket(Errno::ETIMEDOUT))
     }
-}
-
-fn switch_on(socket: &OwnedFd, option: libc::c_int) -> Result<(), NetlinkError> {
-    let on: libc::c_int = 1;
-    let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
-    // SAFETY: `on` is live and `length` octets long; the kernel only reads it.
-    let result =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const on).cast(), length) };
-    Errno::result(result).map(drop).map_err(NetlinkError::Socket)
 }
 
 fn append(octets: &mut Vec<u8>, kind: Kind, message: AddressMessage, sequence: u32, answer: bool) {

@@ -23,6 +23,7 @@ use rtnetlink::MulticastGroup;
 use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::AsyncSocket;
+use socket2::SockFilter;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
@@ -78,7 +79,7 @@ impl Events {
     /// [`NetlinkError::Socket`].
     pub fn of_links_and_removals() -> Result<Self, NetlinkError> {
         let routes = [MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route];
-        Self::subscribed(move || subscribe(&[ADDRESSES, &routes].concat(), Some(&mut removals())))
+        Self::subscribed(move || subscribe(&[ADDRESSES, &routes].concat(), Some(&removals())))
     }
 
     fn subscribed(
@@ -235,7 +236,7 @@ impl Looks {
 const ADDRESSES: &[MulticastGroup] = &[MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
 
 /// A filter for messages that tell of an address that is gone, but not from `lo`, or of a route of ours.
-fn removals() -> [libc::sock_filter; 9] {
+fn removals() -> [SockFilter; 9] {
     // Where netlink(7) and rtnetlink(7) have the message's type, `ifaddrmsg`'s index and `rtmsg`'s protocol.
     const TYPE: u32 = 4;
     const ADDRESS_INDEX: u32 = 16 + 4;
@@ -255,13 +256,10 @@ fn removals() -> [libc::sock_filter; 9] {
     ]
 }
 
-fn subscribe(
-    groups: &[MulticastGroup],
-    program: Option<&mut [libc::sock_filter]>,
-) -> Result<Subscription, NetlinkError> {
+fn subscribe(groups: &[MulticastGroup], program: Option<&[SockFilter]>) -> Result<Subscription, NetlinkError> {
     let (mut connection, _, messages) = rtnetlink::new_multicast_connection(groups).map_err(broken)?;
     if let Some(program) = program {
-        filter::attach(connection.socket_mut().socket_ref().as_fd(), program).map_err(broken)?;
+        filter::attach(connection.socket_mut().socket_ref(), program).map_err(broken)?;
     }
     // Refused without CAP_NET_ADMIN: then an overrun is told sooner.
     let _ = setsockopt(connection.socket_mut().socket_ref(), RcvBufForce, &RECEIVE_BUFFER);
