@@ -10,7 +10,6 @@ use super::v3::Local;
 use crate::machine::Machine;
 use crate::snapshot::{AboutGroup, Peer, Snapshot, ZoneView};
 use rais_core::address::{GroupName, IdAddress};
-use rais_core::notification::HostState;
 use rais_core::time::Instant;
 use rais_core::view::{AddressState, GroupView, HostView, LoadView, TestView};
 use std::cell::OnceCell;
@@ -105,7 +104,7 @@ fn sorted<T>(rows: &[T], name: impl Fn(&T) -> &str) -> Vec<usize> {
 fn sums(group: &GroupView) -> Sums {
     let mut sums = Sums::default();
     for host in &group.hosts {
-        let live = matches!(host.state, HostState::Up | HostState::Quiesced | HostState::NotOk);
+        let live = host.state.is_live();
         sums.hosts_live += usize::from(live);
         sums.hosts_ok += usize::from(live && host.ok);
     }

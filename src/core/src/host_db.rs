@@ -11,7 +11,6 @@ pub(crate) use host::{Host, Judge, Link};
 use crate::address::IdAddress;
 use crate::info_message::Heard;
 use crate::mutation::Mutation;
-use crate::notification::HostState;
 use crate::params::MAX_HOSTS;
 use crate::quantity::{Incarnation, Sequence};
 use crate::replay_window::{Arrival, ReplayWindow};
@@ -197,7 +196,7 @@ impl HostDb {
 
     /// It could serve its own addresses.
     pub(crate) fn is_home(&self, id: IdAddress) -> bool {
-        self.host(id).is_some_and(|host| matches!(host.state, HostState::Up | HostState::Quiesced))
+        self.host(id).is_some_and(|host| host.state.is_well())
     }
 
     /// When the next box will have been silent for too long.

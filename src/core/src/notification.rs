@@ -222,6 +222,26 @@ pub enum HostState {
     Left,
 }
 
+impl HostState {
+    /// Neither dead nor gone.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        match self {
+            Self::Up | Self::Quiesced | Self::NotOk => true,
+            Self::Dead | Self::Left => false,
+        }
+    }
+
+    /// It serves what it has, whether or not it takes more.
+    #[must_use]
+    pub const fn is_well(self) -> bool {
+        match self {
+            Self::Up | Self::Quiesced => true,
+            Self::NotOk | Self::Dead | Self::Left => false,
+        }
+    }
+}
+
 /// What this box's part of a group may do (G-42).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

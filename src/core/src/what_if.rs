@@ -47,7 +47,7 @@ impl Outcome {
 #[must_use]
 pub fn without(group: &GroupView, without: &BTreeSet<IdAddress>) -> Outcome {
     let left: Vec<&HostView> = group.hosts.iter().filter(|host| !without.contains(&host.id)).collect();
-    let live = |host: &&&HostView| matches!(host.state, HostState::Up | HostState::Quiesced | HostState::NotOk);
+    let live = |host: &&&HostView| host.state.is_live();
     let leader = left.iter().filter(live).filter(|host| host.settled).map(|host| host.id).min();
     let serves = match &group.partition {
         PartitionView::Serve | PartitionView::Witness { .. } => true,

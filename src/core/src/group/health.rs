@@ -41,7 +41,7 @@ impl Group {
             self.own_transitions = self.own_transitions.saturating_add(1);
             self.own_last_change = now;
             if !self.ok() {
-                if matches!(state, HostState::Up | HostState::Quiesced) {
+                if state.is_well() {
                     self.own_flaps.fell(now);
                 }
                 // The countdown of its addresses begins now, not when they were last looked at.
@@ -117,7 +117,7 @@ impl Group {
             host.become_state(state, now);
         }
         self.judge_owners(id, now);
-        if was_live && matches!(state, HostState::Dead | HostState::Left) {
+        if was_live && !state.is_live() {
             self.claims_changed(&claims, &[], now);
         } else if !was_live {
             // Where it was, it may have served what we serve, and clients may have learnt it.

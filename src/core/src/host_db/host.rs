@@ -128,21 +128,13 @@ impl Host {
 
     /// Neither dead nor gone.
     pub(crate) fn live(&self) -> bool {
-        match self.state {
-            HostState::Up | HostState::Quiesced | HostState::NotOk => true,
-            HostState::Dead | HostState::Left => false,
-        }
-    }
-
-    /// It could serve what it has.
-    fn well(&self) -> bool {
-        matches!(self.state, HostState::Up | HostState::Quiesced)
+        self.state.is_live()
     }
 
     /// It is what another life of the box was, which ended without a word if it was well.
     pub(super) fn follow(&mut self, past: &Self, now: Instant) {
         (self.transitions, self.last_change, self.flaps) = (past.transitions, past.last_change, past.flaps);
-        if past.well() {
+        if past.state.is_well() {
             self.flaps.fell(now);
         }
     }
@@ -276,7 +268,7 @@ impl Host {
         if state == self.state {
             return false;
         }
-        if self.well() && matches!(state, HostState::NotOk | HostState::Dead) {
+        if self.state.is_well() && matches!(state, HostState::NotOk | HostState::Dead) {
             self.flaps.fell(now);
         }
         (self.state, self.last_change) = (state, now);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::info_message::{Claim, EntryPart, Row};
 use crate::mutation::Planted;
+use crate::notification::HostState;
 use crate::quantity::EntryVersion;
 use crate::test_support::{address, id, ms};
 use alloc::vec::Vec;
