@@ -3,7 +3,7 @@
 use crate::snmp::v3::Level;
 use rais_core::address::{GroupName, InterfaceName, TestName};
 use rais_core::time::{Duration, Instant};
-use rais_core::view::{GroupView, View};
+use rais_core::view::{AddressError, GroupView, View};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -48,6 +48,17 @@ impl Snapshot {
         let told: BTreeSet<IpAddr> = about.peers.iter().chain(learnt).copied().collect();
         let told = told.into_iter().filter(|address| !is_own(address));
         told.map(|address| Peer { address, configured: about.peers.contains(&address) }).collect()
+    }
+}
+
+/// What went wrong with an address, for people.
+#[must_use]
+pub fn error_text(error: &AddressError) -> String {
+    match error {
+        AddressError::Failed(error) => error.clone(),
+        AddressError::PutBack { times: 1 } => String::from("removed by somebody else and put back"),
+        AddressError::PutBack { times } => format!("removed by somebody else and put back {times} times"),
+        AddressError::NotPutBack(error) => format!("removed by somebody else, and it can not be put back: {error}"),
     }
 }
 
@@ -151,4 +162,25 @@ pub struct ZoneView {
     pub last_update: Option<Instant>,
     /// What went wrong when it was last to be written, if it did.
     pub last_error: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_with_an_address_is_said_in_words() {
+        let rows = [
+            (AddressError::Failed(String::from("exit status 1")), "exit status 1"),
+            (AddressError::PutBack { times: 1 }, "removed by somebody else and put back"),
+            (AddressError::PutBack { times: 2 }, "removed by somebody else and put back 2 times"),
+            (
+                AddressError::NotPutBack(String::from("no such device")),
+                "removed by somebody else, and it can not be put back: no such device",
+            ),
+        ];
+        for (error, text) in rows {
+            assert_eq!(error_text(&error), text);
+        }
+    }
 }

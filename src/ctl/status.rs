@@ -3,7 +3,7 @@
 use super::human;
 use super::protocol::Runtime;
 use super::table::{Cell, Palette, Table, Tone, wrap};
-use crate::snapshot::{AboutGroup, AboutReceiver, Peer, Snapshot};
+use crate::snapshot::{AboutGroup, AboutReceiver, Peer, Snapshot, error_text};
 use crate::snmp::ReceiverFigures;
 use rais_core::address::IdAddress;
 use rais_core::counters::DropCause;
@@ -381,7 +381,7 @@ fn address_note(group: &GroupView, row: &AddressView, now: Instant) -> String {
         let left = human::duration(backoff.until.since(now));
         parts.push(format!("{} failed: others first for {left}", name_of(group, backoff.host)));
     }
-    parts.extend(row.last_error.clone());
+    parts.extend(row.last_error.as_ref().map(error_text));
     parts.join(", ")
 }
 

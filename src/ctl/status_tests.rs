@@ -10,7 +10,7 @@ use rais_core::notification::Reason;
 use rais_core::quantity::{Generation, Incarnation};
 use rais_core::samples;
 use rais_core::time::{Duration, Instant};
-use rais_core::view::{BackoffView, LoadView, TestView, View};
+use rais_core::view::{AddressError, BackoffView, LoadView, TestView, View};
 use std::sync::Arc;
 
 const NOW: Instant = Instant::from_micros(1_000_000_000);
@@ -96,7 +96,9 @@ fn troubled_group() -> GroupView {
             ..address("10.9.0.101", AddressState::Online, Some("10.9.0.2"), Some("10.9.0.1"), 4000)
         },
         AddressView {
-            last_error: Some(String::from("acquire script: exit status 1, standard error: no such table: nat")),
+            last_error: Some(AddressError::Failed(String::from(
+                "acquire script: exit status 1, standard error: no such table: nat",
+            ))),
             backoffs: vec![
                 BackoffView { host: "10.9.0.3".parse().unwrap(), until: NOW + Duration::from_secs(8) },
                 BackoffView { host: "10.9.0.9".parse().unwrap(), until: NOW + Duration::from_millis(600) },

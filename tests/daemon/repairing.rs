@@ -1,7 +1,7 @@
 //! Somebody else removes what the box has configured: it is back at once, and two managers do not fight at full speed.
 
 use super::lab::{Gateway, Lab, run, until};
-use rais_core::view::{AddressState, AddressView};
+use rais_core::view::{AddressError, AddressState, AddressView};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -74,7 +74,7 @@ fn a_service_address_that_somebody_removes_is_back_at_once_announced_counted_and
         let shown = ip(gateway, &format!("-d addr show to {address}"));
         assert!(!shown.contains("forever"), "it has a lease again: {shown}");
         let row = gateway.group().unwrap().addresses.into_iter().find(|row| row.address.to_string() == plain).unwrap();
-        assert_eq!(row.last_error.as_deref(), Some("removed by somebody else and put back"));
+        assert_eq!(row.last_error, Some(AddressError::PutBack { times: 1 }));
         let told = gateway
             .log()
             .lines()
@@ -133,8 +133,8 @@ fn two_managers_of_one_address_do_not_fight_at_full_speed() {
     let most = 5 + usize::try_from(fought.as_secs()).unwrap() + 1;
     assert!((2..=most).contains(&count), "{count} times in {fought:?}");
     assert_eq!(said(gateway, "somebody else removed a service address"), 1, "{}", gateway.log());
-    let expected = format!("removed by somebody else and put back {count} times");
-    assert_eq!(group.addresses[0].last_error.as_deref(), Some(expected.as_str()));
+    let times = u32::try_from(count).unwrap();
+    assert_eq!(group.addresses[0].last_error, Some(AddressError::PutBack { times }));
 }
 
 #[test]

@@ -17,7 +17,8 @@ use rais_core::quantity::{Generation, Incarnation, Utilisation};
 use rais_core::samples;
 use rais_core::time::{Duration, Instant};
 use rais_core::view::{
-    AddressState, AddressView, ContactView, GroupView, HostView, LinkView, LoadView, PartitionView, TestView, View,
+    AddressError, AddressState, AddressView, ContactView, GroupView, HostView, LinkView, LoadView, PartitionView,
+    TestView, View,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -337,7 +338,8 @@ fn addresses() -> Vec<AddressView> {
         own_claim,
         transitions: 4,
         last_change: at(1800),
-        last_error: (state == AddressState::Unserved).then(|| String::from("acquire script: exit status 1")),
+        last_error: (state == AddressState::Unserved)
+            .then(|| AddressError::Failed(String::from("acquire script: exit status 1"))),
         backoffs: Vec::new(),
     };
     v4.zip(states).map(row).chain(v6.zip(states).map(row)).collect()

@@ -26,10 +26,15 @@ impl Pace {
         now.max(last + (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE))
     }
 
-    /// It is put right now. Returns how often that makes it since it was last left alone.
-    pub fn step(&mut self, now: Instant) -> u32 {
+    /// It is put right now.
+    pub fn step(&mut self, now: Instant) {
         let before = if self.is_forgiven(now) { 0 } else { self.times };
         (self.times, self.last) = (before.saturating_add(1), Some(now));
+    }
+
+    /// How often it was put right without having been left alone between.
+    #[must_use]
+    pub fn times(&self) -> u32 {
         self.times
     }
 
@@ -50,10 +55,13 @@ mod tests {
             let due = pace.earliest(now);
             assert_eq!(due.since(now), Duration::from_millis(wait), "before the {times}th time");
             now = due;
-            assert_eq!(pace.step(now), times);
+            pace.step(now);
+            assert_eq!(pace.times(), times);
         }
         let later = now + FORGIVEN_AFTER;
         assert_eq!(pace.earliest(now + Duration::from_secs(5)), now + Duration::from_secs(5), "the pause is over");
-        assert_eq!((pace.earliest(later), pace.step(later)), (later, 1));
+        assert_eq!(pace.earliest(later), later);
+        pace.step(later);
+        assert_eq!(pace.times(), 1);
     }
 }

@@ -221,11 +221,26 @@ pub struct AddressView {
     /// When they last changed.
     pub last_change: Instant,
     /// The last thing that went wrong with it on this box.
-    pub last_error: Option<String>,
+    pub last_error: Option<AddressError>,
     /// Boxes that failed to acquire it and are passed over for a while, by id address (G-55). Only the leader knows; on
     /// another box it is empty.
     #[serde(default)]
     pub backoffs: Vec<BackoffView>,
+}
+
+/// What went wrong with an address on this box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressError {
+    /// It could not be acquired, or not be released cleanly, and that is why.
+    Failed(String),
+    /// Somebody else removed it, and it was put back: so often without having been left alone for a minute between.
+    PutBack {
+        /// One or more.
+        times: u32,
+    },
+    /// Somebody else removed it, and it could not be put back: that is why.
+    NotPutBack(String),
 }
 
 /// A box that failed to acquire an address.

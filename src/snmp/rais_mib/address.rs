@@ -1,5 +1,6 @@
 //! raisAddressTable: the service addresses of the groups.
 
+use crate::snapshot::error_text;
 use crate::snmp::prepared::{Served, host};
 use crate::snmp::rais_mib::maybe_text;
 use crate::snmp::table::ByGroupAndAddress;
@@ -83,7 +84,7 @@ impl ByGroupAndAddress for AddressTable {
             }),
             14 => Value::Counter32(address.transitions),
             15 => Value::up_time(address.last_change, served.started()),
-            16 => maybe_text(address.last_error.as_deref()),
+            16 => Value::owned_text(address.last_error.as_ref().map(error_text).unwrap_or_default()),
             17 => Value::truth(served.zones_have(&group.name, address.address.0)),
             _ => Value::NoSuchInstance,
         }

@@ -10,8 +10,9 @@ use crate::outbox::Outbox;
 use crate::params::Control;
 use crate::quantity::Utilisation;
 use crate::time::Instant;
-use crate::view::{AddressState, AddressView, ContactView, GroupView, HostView, LinkView, PolicyConfigured};
-use alloc::string::String;
+use crate::view::{
+    AddressError, AddressState, AddressView, ContactView, GroupView, HostView, LinkView, PolicyConfigured,
+};
 use alloc::vec::Vec;
 
 /// What people want to know of an address beyond what it is now.
@@ -24,7 +25,7 @@ pub(super) struct Track {
     transitions: u32,
     last_change: Instant,
     pub(super) reason: Option<Reason>,
-    pub(super) last_error: Option<String>,
+    pub(super) last_error: Option<AddressError>,
 }
 
 impl Group {

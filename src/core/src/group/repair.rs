@@ -21,7 +21,7 @@ use crate::outbox::Outbox;
 use crate::pace::Pace;
 use crate::quantity::Ticket;
 use crate::time::Instant;
-use alloc::format;
+use crate::view::AddressError;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -29,8 +29,6 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Repair {
     pace: Pace,
-    /// How often it was put back without having been left alone between.
-    times: u32,
     /// When it is to be put back.
     due: Option<Instant>,
     /// It is being put back.
@@ -50,7 +48,7 @@ impl Repair {
 
     fn begin(&mut self, ticket: Ticket, now: Instant) {
         (self.due, self.under_way) = (None, Some(ticket));
-        self.times = self.pace.step(now);
+        self.pace.step(now);
     }
 }
 
@@ -79,7 +77,7 @@ impl Group {
             let Some(repair) = self.repairs.get_mut(&address) else { continue };
             let ticket = out.ticket();
             repair.begin(ticket, now);
-            out.push(Action::Restore { ticket, group: self.name.clone(), address, times: repair.times });
+            out.push(Action::Restore { ticket, group: self.name.clone(), address, times: repair.pace.times() });
         }
     }
 
@@ -100,13 +98,11 @@ impl Group {
         let repair = self.repairs.get_mut(&address).filter(|repair| repair.under_way == Some(ticket));
         let Some(repair) = repair else { return false };
         repair.under_way = None;
-        let times = repair.times;
-        let said = match result {
-            Ok(()) if times == 1 => String::from("removed by somebody else and put back"),
-            Ok(()) => format!("removed by somebody else and put back {times} times"),
-            Err(error) => format!("removed by somebody else, and it can not be put back: {error}"),
+        let error = match result {
+            Ok(()) => AddressError::PutBack { times: repair.pace.times() },
+            Err(error) => AddressError::NotPutBack(error.clone()),
         };
-        self.tracks.entry(address).or_default().last_error = Some(said);
+        self.tracks.entry(address).or_default().last_error = Some(error);
         match result {
             Ok(()) => {
                 self.counters.repairs = self.counters.repairs.saturating_add(1);

@@ -11,6 +11,7 @@ use crate::notification::{Notification, Reason};
 use crate::outbox::Outbox;
 use crate::quantity::Ticket;
 use crate::time::Instant;
+use crate::view::AddressError;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -87,7 +88,7 @@ impl Group {
         let group = self.name.clone();
         let error = result.err();
         if let Some(error) = error.clone().filter(|_| ended != Ended::Stale) {
-            self.tracks.entry(address).or_default().last_error = Some(error);
+            self.tracks.entry(address).or_default().last_error = Some(AddressError::Failed(error));
         }
         match (ended, error) {
             (Ended::Stale, _) => return,

@@ -1,12 +1,13 @@
 //! Somebody else removes a service address from a box that serves it (G-33).
 
 use super::*;
+use crate::view::AddressError;
 
 fn removed(n: u8) -> Input {
     Input::Removed { interface: lan(), address: address(n) }
 }
 
-/// When box 1 put its address back, in milliseconds, and with which count.
+/// The counts with which box 1 put its address back.
 fn restored(lab: &Lab) -> Vec<u32> {
     let restored = |(n, action): &(u8, Action)| match action {
         Action::Restore { address: of, times, .. } if (*n, *of) == (1, address(1)) => Some(*times),
@@ -41,7 +42,7 @@ fn it_is_put_back_at_once_announced_counted_and_shown() {
     assert_eq!(announced(&lab), 1, "clients may have been told by another");
     let view = lab.view(1);
     assert_eq!((view.counters.repairs, view.counters.acquires), (1, 1), "it was served all the time");
-    assert_eq!(view.addresses[0].last_error.as_deref(), Some("removed by somebody else and put back"));
+    assert_eq!(view.addresses[0].last_error, Some(AddressError::PutBack { times: 1 }));
     lab.run_until(secs(20));
     assert_eq!(restored(&lab), [1]);
 }
@@ -66,8 +67,8 @@ fn two_managers_do_not_fight_at_full_speed() {
     assert!((13..=14).contains(&times), "{times} times in 10 s");
     let view = lab.view(1);
     assert_eq!(usize::try_from(view.counters.repairs).unwrap(), times);
-    let said = alloc::format!("removed by somebody else and put back {times} times");
-    assert_eq!(view.addresses[0].last_error, Some(said));
+    let times = u32::try_from(times).unwrap();
+    assert_eq!(view.addresses[0].last_error, Some(AddressError::PutBack { times }));
     // A renewal in a pause would put it back, too.
     lab.run_until(lab.now + Duration::from_secs(2));
     lab.input(1, removed(1));
@@ -121,14 +122,13 @@ fn one_that_can_not_be_put_back_is_given_up_for_others_to_serve() {
         }
     };
     let error = String::from("IPv6 is disabled on this device");
-    node.handle(now, Input::Finished { ticket, result: Err(error) });
+    node.handle(now, Input::Finished { ticket, result: Err(error.clone()) });
     lab.settle_down();
     let released = |(n, action): &(u8, Action)| {
         *n == 1 && matches!(action, Action::Release { reason: Reason::Removed, address: of, .. } if *of == address(1))
     };
     assert!(lab.log.iter().any(released), "{:?}", lab.log);
-    let said = lab.view(1).addresses[0].last_error.clone().unwrap();
-    assert_eq!(said, "removed by somebody else, and it can not be put back: IPv6 is disabled on this device");
+    assert_eq!(lab.view(1).addresses[0].last_error, Some(AddressError::NotPutBack(error)));
     lab.run_until(secs(12));
     assert!(lab.server(1).is_some());
     assert_eq!(lab.view(1).counters.repairs, 0);
