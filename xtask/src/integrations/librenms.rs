@@ -11,6 +11,7 @@ const STATES: &[(&str, &str, &str, &[i64])] = &[
     ("raisHostTable", "raisHostState", "Box {{ $raisHostName }}", &[0, 1, 1, 2, 3]),
     ("raisAddressTable", "raisAddressState", "Address {{ $index }}", &[0, 1, 1, 2, 2]),
     ("raisTestTable", "raisTestState", "Test {{ $index }}", &[0, 2]),
+    ("raisGroupTable", "raisGroupServiceState", "Group {{ $index }} service", &[0, 2]),
     ("raisGroupTable", "raisGroupPartitionState", "Group {{ $index }} partition", &[0, 2, 2]),
 ];
 

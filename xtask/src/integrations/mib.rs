@@ -166,7 +166,8 @@ impl Mib {
                     (None, "SnmpAdminString" | "DisplayString") => Kind::Text,
                     (None, _) => Kind::Other,
                 };
-                let first = about.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned();
+                let end = [". ", "? "].into_iter().filter_map(|end| about.find(end)).min();
+                let first = end.and_then(|end| about.get(..=end)).unwrap_or(&about).trim_end_matches('.').to_owned();
                 let oid = block.oid.unwrap_or_default();
                 self.objects.push(Object { name: block.name, oid, table, kind, about: first });
             }

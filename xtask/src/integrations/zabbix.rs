@@ -35,8 +35,10 @@ const TABLES: &[Table] = &[
             "raisGroupReleaseFailures",
             "raisGroupDrops",
             "raisGroupPartitionState",
+            "raisGroupServiceState",
         ],
         alarms: &[
+            ("raisGroupServiceState", "last(ITEM)=2", "AVERAGE", "Group {#GROUP} is degraded"),
             ("raisGroupAddressesUnserved", "min(ITEM,1m)>0", "HIGH", "Addresses of group {#GROUP} are unserved"),
             ("raisGroupAddressesDuplicate", "min(ITEM,1m)>0", "HIGH", "Addresses of group {#GROUP} are served twice"),
             (
