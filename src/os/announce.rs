@@ -5,13 +5,14 @@
 //! call per hundred frames and never waits. Who announces what, and how often, is decided elsewhere. RFC 5227 §3, RFC 826,
 //! RFC 4861 §7.2.6.
 
-use crate::os::netlink::MacAddress;
-use nix::errno::Errno;
+use super::checksum::internet_checksum;
+use super::netlink::MacAddress;
+use super::packet_socket::{self, NOTHING};
 use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
 use std::io;
 use std::iter::Sum;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use thiserror::Error;
 
 const BROADCAST: MacAddress = [0xff; 6];
@@ -85,8 +86,10 @@ impl Announcer {
     /// # Errors
     /// [`AnnounceError`] without `CAP_NET_RAW`, or if there is no such interface.
     pub fn open(interface_index: u32, mac: MacAddress, role: Role) -> Result<Self, AnnounceError> {
-        let socket = open_packet_socket(interface_index)
+        let socket = packet_socket::open(interface_index, NOTHING)
             .map_err(|error| AnnounceError { interface_index, source: error.into() })?;
+        // Refused without CAP_NET_ADMIN, and then the default does for a few hundred addresses.
+        let _ = setsockopt(&socket, SndBufForce, &SEND_BUFFER);
         Ok(Self { socket, interface_index, mac, role })
     }
 
@@ -163,25 +166,6 @@ impl Announcer {
         }
         announced
     }
-}
-
-fn open_packet_socket(interface_index: u32) -> Result<OwnedFd, Errno> {
-    // Protocol 0: it is handed no frame, so nothing is ever to be read.
-    let flags = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: no pointer is passed.
-    let fd = Errno::result(unsafe { libc::socket(libc::AF_PACKET, flags, 0) })?;
-    // SAFETY: `fd` was just opened and is owned by nobody else.
-    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    // SAFETY: all zeros is a valid `sockaddr_ll`.
-    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-    address.sll_family = u16::try_from(libc::AF_PACKET).map_err(|_| Errno::EINVAL)?;
-    address.sll_ifindex = i32::try_from(interface_index).map_err(|_| Errno::ENODEV)?;
-    let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: `address` is live and `length` octets long; the kernel only reads it.
-    Errno::result(unsafe { libc::bind(fd, (&raw const address).cast(), length) })?;
-    // Refused without CAP_NET_ADMIN, and then the default does for a few hundred addresses.
-    let _ = setsockopt(&socket, SndBufForce, &SEND_BUFFER);
-    Ok(socket)
 }
 
 /// A round of announcements: all addresses take part in one before the next begins. Of a thousand, no client waits for
@@ -317,16 +301,6 @@ fn solicitation_frame(mac: MacAddress, address: Ipv6Addr) -> Vec<u8> {
     .concat()
 }
 
-/// RFC 1071, over an even number of octets.
-fn internet_checksum(octets: &[u8]) -> [u8; 2] {
-    let (pairs, _) = octets.as_chunks::<2>();
-    let sum: u32 = pairs.iter().map(|pair| u32::from(u16::from_be_bytes(*pair))).sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    let folded = (folded & 0xffff) + (folded >> 16);
-    let [_, _, high, low] = folded.to_be_bytes();
-    [!high, !low]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,10 +371,5 @@ mod tests {
         assert_eq!(&frame[22..38], &[0; 16]);
         let summed = [&frame[22..54], &[0, 0, 0, 24, 0, 0, 0, 58][..], &frame[54..]].concat();
         assert_eq!(internet_checksum(&summed), [0, 0]);
-    }
-
-    #[test]
-    fn the_checksum_is_that_of_rfc_1071() {
-        assert_eq!(internet_checksum(&[0, 1, 0xf2, 3, 0xf4, 0xf5, 0xf6, 0xf7]), [0x22, 0x0d]);
     }
 }

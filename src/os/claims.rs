@@ -6,16 +6,16 @@
 
 use super::filter::{self, ALL, JUMP_IF_EQUAL, JUMP_IF_GREATER, JUMP_IF_NOT_LESS, LOAD_HALF, LOAD_WORD, RETURN, step};
 use super::netlink::MacAddress;
+use super::packet_socket;
 use super::socket_option::BlockedIcmpv6Types;
 use nix::cmsg_space;
-use nix::errno::Errno;
 use nix::sys::socket::sockopt::Ipv6RecvHopLimit;
 use nix::sys::socket::{self, ControlMessageOwned, MsgFlags, SockaddrIn6, setsockopt};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::collections::BTreeSet;
 use std::io::{self, IoSliceMut, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use tokio::io::unix::AsyncFd;
 
 /// Ranges in a filter: what lies further apart than these can tell is sorted out after the kernel.
@@ -52,7 +52,7 @@ impl Claims {
     /// # Errors
     /// The kernel's: no such interface, or no `CAP_NET_RAW`.
     pub fn open(interface: &str, interface_index: u32, own: MacAddress) -> io::Result<Self> {
-        let arp = arp_socket(interface_index)?;
+        let arp = Socket::from(packet_socket::open(interface_index, ETH_P_ARP)?);
         // A kernel without IPv6 has no such claims either.
         let icmp = icmp_socket(interface).ok().map(registered).transpose()?;
         let claims = Self { arp: registered(arp)?, icmp, own, addresses: BTreeSet::new() };
@@ -115,23 +115,6 @@ fn registered(socket: Socket) -> io::Result<AsyncFd<Socket>> {
 /// An interface that is down says so once on a socket; it is heard again when it is up.
 fn broken(error: io::Error) -> io::Result<Option<Claim>> {
     if error.raw_os_error() == Some(libc::ENETDOWN) { Ok(None) } else { Err(error) }
-}
-
-fn arp_socket(interface_index: u32) -> io::Result<Socket> {
-    let flags = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: no pointer is passed. Protocol 0: it hears nothing until it is bound.
-    let fd = Errno::result(unsafe { libc::socket(libc::AF_PACKET, flags, 0) })?;
-    // SAFETY: `fd` was just opened and is owned by nobody else.
-    let socket = Socket::from(unsafe { OwnedFd::from_raw_fd(fd) });
-    // SAFETY: all zeros is a valid `sockaddr_ll`.
-    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-    address.sll_family = u16::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
-    address.sll_protocol = ETH_P_ARP.to_be();
-    address.sll_ifindex = i32::try_from(interface_index).map_err(io::Error::other)?;
-    let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).map_err(io::Error::other)?;
-    // SAFETY: `address` is live and `length` octets long; the kernel only reads it.
-    Errno::result(unsafe { libc::bind(fd, (&raw const address).cast(), length) })?;
-    Ok(socket)
 }
 
 fn icmp_socket(interface: &str) -> io::Result<Socket> {

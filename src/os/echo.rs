@@ -3,6 +3,7 @@
 //! One question, one answer; when to ask and what silence means are the core's. A raw socket of its own for each
 //! question, connected to the address, so that the kernel hands up nothing from anybody else.
 
+use super::checksum::internet_checksum;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -60,20 +61,8 @@ async fn ask(target: IpAddr, label: [u8; 4]) -> io::Result<()> {
 fn request(v4: bool, label: [u8; 4]) -> [u8; HEADER] {
     let [a, b, c, d] = label;
     let kind = if v4 { V4_REQUEST } else { V6_REQUEST };
-    let [high, low] = if v4 { checksum(&[kind, 0, 0, 0, a, b, c, d]).to_be_bytes() } else { [0, 0] };
+    let [high, low] = if v4 { internet_checksum(&[kind, 0, 0, 0, a, b, c, d]) } else { [0, 0] };
     [kind, 0, high, low, a, b, c, d]
-}
-
-/// RFC 1071.
-fn checksum(octets: &[u8]) -> u16 {
-    let words = octets.chunks(2).map(|pair| match pair {
-        [high, low] => u32::from(u16::from_be_bytes([*high, *low])),
-        [high] => u32::from(*high) << 8,
-        _ => 0,
-    });
-    let sum: u32 = words.sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or(u16::MAX)
 }
 
 /// An IPv4 raw socket hands up the IP header as well.
@@ -91,7 +80,7 @@ mod tests {
     fn a_request_carries_its_checksum_and_only_its_own_reply_counts() {
         let label = [0x12, 0x34, 0, 7];
         let asked = request(true, label);
-        assert_eq!(checksum(&asked), 0, "a sum over the sum is nought");
+        assert_eq!(internet_checksum(&asked), [0, 0], "a sum over the sum is nought");
         let ip = [0x45; 20];
         let reply = |kind: u8, label: [u8; 4]| [&ip[..], &[kind, 0, 0, 0], &label[..]].concat();
         assert!(is_reply(&reply(V4_REPLY, label), true, label));

@@ -7,6 +7,7 @@
 
 pub mod announce;
 pub mod bundle;
+mod checksum;
 pub mod claims;
 pub mod clock;
 pub mod datagram;
@@ -20,6 +21,7 @@ pub mod machine_identity;
 pub mod multicast;
 pub mod netlink;
 pub mod network;
+mod packet_socket;
 pub mod probe;
 pub mod process;
 pub mod random;
