@@ -32,10 +32,7 @@ pub const TAKEOVER_PRIORITY: i32 = 30;
 /// # Errors
 /// [`ProcessError::Priority`] without the right to; the thread goes on as an ordinary one.
 pub fn run_thread_first(priority: i32) -> Result<(), ProcessError> {
-    let param = libc::sched_param { sched_priority: priority };
-    // SAFETY: 0 is the calling thread; the kernel only reads `param`, which outlives the call.
-    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const param) };
-    Errno::result(result).map(drop).map_err(ProcessError::Priority)
+    schedule(libc::SCHED_FIFO, priority)
 }
 
 /// The nice value of threads that hand on what a takeover waits for, between those of [`TAKEOVER_PRIORITY`]: before other
@@ -47,13 +44,17 @@ const HANDING_ON: i32 = -10;
 /// # Errors
 /// [`ProcessError::Priority`] without the right to; the thread goes on as an ordinary one.
 pub fn run_thread_sooner() -> Result<(), ProcessError> {
-    let param = libc::sched_param { sched_priority: 0 };
-    // SAFETY: 0 is the calling thread; the kernel only reads `param`, which outlives the call.
-    let result =
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK, &raw const param) };
-    Errno::result(result).map_err(ProcessError::Priority)?;
+    schedule(libc::SCHED_OTHER, 0)?;
     // SAFETY: it takes no pointer, and on Linux 0 is the calling thread.
     let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, HANDING_ON) };
+    Errno::result(result).map(drop).map_err(ProcessError::Priority)
+}
+
+/// Has the calling thread scheduled by a policy; reset in its children.
+fn schedule(policy: libc::c_int, priority: i32) -> Result<(), ProcessError> {
+    let param = libc::sched_param { sched_priority: priority };
+    // SAFETY: 0 is the calling thread; the kernel only reads `param`, which outlives the call.
+    let result = unsafe { libc::sched_setscheduler(0, policy | libc::SCHED_RESET_ON_FORK, &raw const param) };
     Errno::result(result).map(drop).map_err(ProcessError::Priority)
 }
 
