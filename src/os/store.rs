@@ -110,24 +110,10 @@ impl Store {
     }
 
     /// A persisted number; `None` if it was never written.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the file can not be read or holds no number.
-    pub fn counter(&self, name: &str) -> Result<Option<u64>, StoreError> {
+    fn counter(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let Some(content) = self.read(name, MAX_COUNTER)? else { return Ok(None) };
         let number = str::from_utf8(&content).ok().and_then(|text| text.trim().parse().ok());
         number.map(Some).ok_or_else(|| StoreError::NotANumber { path: self.path(name) })
-    }
-
-    /// Raises a persisted number to `value`; it never goes down (A-23: the generation floor).
-    ///
-    /// # Errors
-    /// [`StoreError`]; the number on disk is as it was.
-    pub fn raise_counter(&self, name: &str, value: u64) -> Result<(), StoreError> {
-        if self.counter(name)?.is_some_and(|stored| stored >= value) {
-            return Ok(());
-        }
-        self.write(name, format!("{value}\n").as_bytes())
     }
 
     /// Begins a new life: the next incarnation, on disk before it is returned (G-1). It always returns one, because a
@@ -182,7 +168,12 @@ pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result<(), St
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+        // What a power cut left there, or somebody put there: it would lend its mode, or lead elsewhere.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -289,15 +280,6 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_never_goes_down() {
-        let (_directory, store) = store();
-        for (raise, expected) in [(7, 7), (3, 7), (8, 8)] {
-            store.raise_counter("floor", raise).unwrap();
-            assert_eq!(store.counter("floor").unwrap(), Some(expected));
-        }
-    }
-
-    #[test]
     fn a_failed_write_leaves_what_was_there_and_no_rubbish() {
         let (_directory, store) = store();
         fs::create_dir(store.path("zone")).unwrap();
@@ -305,6 +287,21 @@ mod tests {
         assert!(store.write("zone", b"new").is_err());
         assert!(store.path("zone/in-the-way").exists());
         assert!(!store.path("zone.tmp").exists());
+    }
+
+    #[test]
+    fn what_lies_where_a_file_is_written_first_lends_neither_its_mode_nor_its_target() {
+        let (directory, store) = store();
+        let elsewhere = directory.path().join("elsewhere");
+        fs::write(&elsewhere, "untouched").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, store.path("a.tmp")).unwrap();
+        fs::write(store.path("b.tmp"), "half of").unwrap();
+        for name in ["a", "b"] {
+            store.write(name, b"all").unwrap();
+            let written = fs::symlink_metadata(store.path(name)).unwrap();
+            assert!(written.is_file() && written.permissions().mode() & 0o777 == 0o600, "{name}: {written:?}");
+        }
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"untouched");
     }
 
     #[test]
