@@ -1,8 +1,8 @@
 //! Reads a directory of small files into memory: what a configuration bundle is to the file system.
 //!
-//! It follows no symbolic link, opens nothing but plain files, skips names that start with a dot, and stops at its
-//! limits, so that a bundle on a stick somebody found can not read the box's own files, hang on a pipe, or fill the
-//! memory. What the files mean is `config`'s business.
+//! It reads nothing but plain files, skips names that start with a dot, waits for nothing, stops at its limits, and in a
+//! directory it follows no symbolic link, so that a bundle on a stick somebody found can not read the box's own files,
+//! hang on a pipe, or fill the memory. What the files mean is `config`'s business.
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -10,11 +10,11 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -111,14 +111,15 @@ pub fn read_directory(path: &Path, limits: Limits) -> Result<Vec<FoundFile>, Bun
     Ok(reading.found)
 }
 
-/// Reads some files of a directory by their paths in it; one that is not there is left out.
+/// Reads some files of a directory by their paths in it; one that is not there is left out, and one that is a symbolic
+/// link is read where it leads: whoever names a file by hand may keep it elsewhere.
 ///
 /// # Errors
 /// [`BundleReadError`] at the first thing that can not be read or is beyond the limits.
 pub fn read_files(path: &Path, names: &BTreeSet<String>, limits: Limits) -> Result<Vec<FoundFile>, BundleReadError> {
     let mut reading = Reading { root: path, limits, found: Vec::new(), octets: 0 };
     for name in names {
-        match File::open(path.join(name)) {
+        match OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path.join(name)) {
             Ok(file) => reading.file(OwnedFd::from(file), name)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io_error(&path.join(name), error)),
@@ -290,5 +291,10 @@ mod tests {
         let names = ["a", "b/c", "e", "f/g"].map(str::to_owned).into();
         let found = read_files(directory.path(), &names, LIMITS).unwrap();
         assert_eq!(found.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["a", "b/c"]);
+        nix::unistd::mkfifo(&directory.path().join("e"), Mode::S_IRWXU).unwrap();
+        assert!(
+            matches!(read_files(directory.path(), &names, LIMITS), Err(BundleReadError::Special(_))),
+            "not waited for"
+        );
     }
 }
