@@ -53,10 +53,7 @@ pub(super) fn reach(configured: &[IpAddr]) -> Reach {
 /// Sends a datagram on every line: to the group address, or once to each of `peers` that the line reaches.
 pub(super) fn send(lines: &[Line], datagram: &[u8], peers: &BTreeSet<IpAddr>) {
     for Line { socket, network, .. } in lines {
-        match socket.params().reach {
-            Reach::Multicast => socket.send(datagram),
-            Reach::Unicast => on_link(peers, *network).for_each(|peer| socket.send_to(datagram, peer)),
-        }
+        socket.tell(datagram, on_link(peers, *network));
     }
 }
 

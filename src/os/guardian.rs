@@ -14,7 +14,7 @@
 //! It is the same program, run by the daemon with [`ARGUMENT`], in a process group of its own. Its orders are lines of
 //! JSON on its standard input: a list of farewells, which replaces the one before, or `null`: stand down.
 
-use super::multicast::{ControlSocket, ControlSocketParams, Reach};
+use super::multicast::{ControlSocket, ControlSocketParams};
 use super::{netlink, process};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -52,7 +52,7 @@ const DIES_WITHIN_MS: u16 = 2_000;
 pub struct Farewell {
     /// A group on a control interface.
     pub to: ControlSocketParams,
-    /// The boxes that are told one by one, with [`Reach::Unicast`].
+    /// The boxes that are told one by one, with [`Reach::Unicast`](super::multicast::Reach::Unicast).
     pub peers: Vec<IpAddr>,
     /// The datagram, signed.
     pub datagram: Vec<u8>,
@@ -157,10 +157,7 @@ fn say(farewells: Vec<Farewell>) {
         .collect();
     for _ in 0..GOODBYES {
         for (socket, peers, datagram) in &sockets {
-            match socket.params().reach {
-                Reach::Multicast => socket.send(datagram),
-                Reach::Unicast => peers.iter().for_each(|peer| socket.send_to(datagram, *peer)),
-            }
+            socket.tell(datagram, peers.iter().copied());
         }
         thread::sleep(BETWEEN_GOODBYES);
     }
@@ -240,6 +237,7 @@ impl LastOrder {
 
 #[cfg(test)]
 mod tests {
+    use super::super::multicast::Reach;
     use super::*;
     use std::io::Write;
 

@@ -16,11 +16,8 @@ use serde::{Deserialize, Serialize};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use thiserror::Error;
-use tokio::io::unix::AsyncFd;
 
 /// Every datagram leaves with this time to live, and one that arrives with less came through a router.
 pub const LINK_LOCAL_TTL: u8 = 255;
@@ -84,26 +81,11 @@ pub struct Received {
     pub interface_index: u32,
 }
 
-/// What a socket did since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SocketCounts {
-    /// Datagrams handed to the kernel.
-    pub sent: u64,
-    /// Datagrams dropped because the kernel would not take them at once: no carrier, no address, a full queue.
-    pub send_drops: u64,
-    /// Errors while receiving that were not for want of a datagram.
-    pub receive_errors: u64,
-}
-
-/// A control socket. It never blocks: use it from a poll thread by its descriptor, or from tokio in an `AsyncFd`.
-/// Dropping it leaves the multicast group.
+/// A control socket. It never blocks: wait for its descriptor. Dropping it leaves the multicast group.
 #[derive(Debug)]
 pub struct ControlSocket {
     socket: Socket,
     params: ControlSocketParams,
-    sent: AtomicU64,
-    send_drops: AtomicU64,
-    receive_errors: AtomicU64,
 }
 
 impl ControlSocket {
@@ -114,13 +96,7 @@ impl ControlSocket {
     /// [`MulticastError`] with the step that failed; the right needed is `CAP_NET_RAW` (to bind to a device).
     pub fn open(params: ControlSocketParams) -> Result<Self, MulticastError> {
         match open_socket(&params) {
-            Ok(socket) => Ok(Self {
-                socket,
-                params,
-                sent: AtomicU64::new(0),
-                send_drops: AtomicU64::new(0),
-                receive_errors: AtomicU64::new(0),
-            }),
+            Ok(socket) => Ok(Self { socket, params }),
             Err((step, source)) => {
                 let ControlSocketParams { group, interface, .. } = params;
                 Err(MulticastError { group, interface, step, source })
@@ -134,26 +110,31 @@ impl ControlSocket {
         &self.params
     }
 
-    /// Sends one datagram to the group address. If the kernel does not take it at once it is dropped and counted: a
-    /// heartbeat that is late is worth less than the next one on time.
-    pub fn send(&self, datagram: &[u8]) {
-        self.send_or_count(datagram, self.params.group);
+    /// Tells the other boxes: all at once, or without multicast each of `peers` by itself. What can not be sent is dropped.
+    pub fn tell(&self, datagram: &[u8], peers: impl IntoIterator<Item = IpAddr>) {
+        match self.params.reach {
+            Reach::Multicast => _ = self.send(datagram),
+            Reach::Unicast => peers.into_iter().for_each(|peer| _ = self.send_to(datagram, peer)),
+        }
     }
 
-    /// Sends one datagram to one box of the group, at its own address on this link. Dropped and counted in the same way.
-    pub fn send_to(&self, datagram: &[u8], peer: IpAddr) {
-        self.send_or_count(datagram, SocketAddr::new(peer, self.params.group.port()));
+    /// Sends one datagram to the group address. `false`: the kernel did not take it at once, for want of a carrier, an
+    /// address or room, and it is dropped: a heartbeat that is late is worth less than the next one on time.
+    pub fn send(&self, datagram: &[u8]) -> bool {
+        self.send_or_drop(datagram, self.params.group)
     }
 
-    fn send_or_count(&self, datagram: &[u8], to: SocketAddr) {
-        let counter = match self.try_send(datagram, to) {
-            Ok(()) => &self.sent,
-            Err(error) => {
-                tracing::debug!(%to, interface = self.params.interface, %error, "not sent");
-                &self.send_drops
-            }
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+    /// Sends one datagram to one box of the group, at its own address on this link. `false`: dropped, in the same way.
+    pub fn send_to(&self, datagram: &[u8], peer: IpAddr) -> bool {
+        self.send_or_drop(datagram, SocketAddr::new(peer, self.params.group.port()))
+    }
+
+    fn send_or_drop(&self, datagram: &[u8], to: SocketAddr) -> bool {
+        let sent = self.try_send(datagram, to);
+        if let Err(error) = sent {
+            tracing::debug!(%to, interface = self.params.interface, %error, "not sent");
+        }
+        sent.is_ok()
     }
 
     fn try_send(&self, datagram: &[u8], to: SocketAddr) -> Result<(), Errno> {
@@ -185,7 +166,6 @@ impl ControlSocket {
                 Err(error) => {
                     // An error that waits on a socket is taken off it by reading it, so this ends.
                     tracing::debug!(group = %self.params.group, interface = self.params.interface, %error, "not received");
-                    self.receive_errors.fetch_add(1, Ordering::Relaxed);
                     return None;
                 }
             }
@@ -218,62 +198,11 @@ impl ControlSocket {
         let truncated = message.flags.contains(MsgFlags::MSG_TRUNC);
         Ok(Received { length: message.bytes, truncated, ttl, source, interface_index })
     }
-
-    /// What it did since it was opened.
-    #[must_use]
-    pub fn counts(&self) -> SocketCounts {
-        SocketCounts {
-            sent: self.sent.load(Ordering::Relaxed),
-            send_drops: self.send_drops.load(Ordering::Relaxed),
-            receive_errors: self.receive_errors.load(Ordering::Relaxed),
-        }
-    }
 }
 
 impl AsFd for ControlSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
-    }
-}
-
-impl AsRawFd for ControlSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-}
-
-/// A control socket that is awaited. Others may go on sending on the same one.
-#[derive(Debug)]
-pub struct AsyncControlSocket(AsyncFd<Arc<ControlSocket>>);
-
-impl AsyncControlSocket {
-    /// Must be called inside a tokio runtime.
-    ///
-    /// # Errors
-    /// The kernel's, if the runtime can watch no more descriptors.
-    pub fn new(socket: Arc<ControlSocket>) -> io::Result<Self> {
-        // SAFETY: the socket owns its descriptor and never changes it, and the `Arc` keeps it open.
-        unsafe { AsyncFd::register(socket) }.map(Self).map_err(io::Error::from)
-    }
-
-    /// The next datagram. May be cancelled: nothing is lost.
-    ///
-    /// # Errors
-    /// Only if the runtime is shutting down.
-    pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            match self.0.get_ref().recv(buffer) {
-                Some(received) => return Ok(received),
-                None => ready.clear_ready(),
-            }
-        }
-    }
-
-    /// The socket itself.
-    #[must_use]
-    pub fn socket(&self) -> &Arc<ControlSocket> {
-        self.0.get_ref()
     }
 }
 

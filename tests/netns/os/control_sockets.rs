@@ -1,10 +1,9 @@
 //! Control sockets between two namespaces.
 
 use crate::namespaces::{Namespace, wait_until};
-use rais::os::multicast::{AsyncControlSocket, ControlSocket, ControlSocketParams, LINK_LOCAL_TTL, Reach, Received};
+use rais::os::multicast::{ControlSocket, ControlSocketParams, LINK_LOCAL_TTL, Reach, Received};
 use rais::os::netlink::{Netlink, Selector};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::time::Duration;
 
 fn open(namespace: &Namespace, interface: &str, group: &str, source: &str) -> ControlSocket {
@@ -49,14 +48,13 @@ fn a_datagram_arrives_with_its_ttl_source_and_interface_and_not_at_home() {
     {
         let sender = open(&one, "eth0", group, source);
         let receiver = open(&other, "eth0", group, peer);
-        sender.send(b"beat");
+        assert!(sender.send(b"beat"));
         let (octets, received) = next(&receiver);
         assert_eq!(octets, b"beat");
         assert_eq!(received.ttl, LINK_LOCAL_TTL);
         assert_eq!(received.source, SocketAddr::new(source.parse::<IpAddr>().unwrap(), 7077));
         assert_eq!(received.interface_index, receiver.params().interface_index);
         assert!(!received.truncated);
-        assert_eq!(sender.counts().sent, 1);
         // The answer is the proof that nothing came back before it.
         receiver.send(b"answer");
         assert_eq!(next(&sender).0, b"answer", "it hears itself");
@@ -127,11 +125,10 @@ fn peers_that_are_off_do_not_keep_a_box_from_talking_to_one_that_is_on() {
     // 62 dead boxes, and more to each than the kernel keeps while it asks for them.
     let datagram = [7; 1400];
     for _ in 0..150 {
-        (101..=162).for_each(|dead| sender.send_to(&datagram, IpAddr::from([10, 9, 0, dead])));
+        assert!((101..=162).all(|dead| sender.send_to(&datagram, IpAddr::from([10, 9, 0, dead]))));
     }
-    sender.send_to(b"alive", "10.9.0.2".parse().unwrap());
+    assert!(sender.send_to(b"alive", "10.9.0.2".parse().unwrap()));
     assert_eq!(next(&receiver).0, b"alive");
-    assert_eq!(sender.counts().send_drops, 0);
 }
 
 #[test]
@@ -185,8 +182,7 @@ fn a_dead_link_drops_what_is_sent_and_needs_no_new_socket_when_it_is_back() {
         let sender = open(&one, "eth0", group, source);
         let receiver = open(&other, "eth0", group, peer);
         one.ip("link set eth0 down");
-        sender.send(b"lost");
-        assert_eq!((sender.counts().sent, sender.counts().send_drops), (0, 1), "{group}");
+        assert!(!sender.send(b"lost"), "{group}");
         one.ip("link set eth0 up");
         let mut buffer = [0; 100];
         one.wait_until("beats arrive again", || {
@@ -194,20 +190,4 @@ fn a_dead_link_drops_what_is_sent_and_needs_no_new_socket_when_it_is_back() {
             receiver.recv(&mut buffer).is_some()
         });
     }
-}
-
-#[test]
-fn a_runtime_awaits_datagrams() {
-    let (one, other) = boxes();
-    let sender = open(&one, "eth0", "239.77.0.1:7077", "10.9.0.1");
-    let receiver = Arc::new(open(&other, "eth0", "239.77.0.1:7077", "10.9.0.2"));
-    other.block_on(async {
-        let receiver = AsyncControlSocket::new(receiver).unwrap();
-        let mut buffer = [0; 100];
-        for round in 1..=3_u8 {
-            sender.send(&[round]);
-            let received = receiver.recv(&mut buffer).await.unwrap();
-            assert_eq!(buffer[..received.length], [round]);
-        }
-    });
 }
