@@ -5,9 +5,10 @@ use super::Kit;
 use super::lanes::{Turn, Turns};
 use super::subject::{HOME, SERVICE_NETWORK, Setup, Subject, boxes};
 use crate::interrupt::{pause, wait_for};
-use crate::lab::{CONTROL, Firmware, LAN, Machine, Network, Prober, directory};
+use crate::lab::{CONTROL, Firmware, LAN, Machine, Network, Prober, directory, wait_for_packet};
 use anyhow::{Context, Result};
 use rand::Rng;
+use rand::seq::SliceRandom;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -241,6 +242,14 @@ impl Arena {
         pause(rested.max(now + SHORTEST_REST).duration_since(now) + phase)
     }
 
+    /// Waits until the first box has spoken on the segment, and for this part of a beat. How long a box is dead before
+    /// anybody can know it depends on when in its beat it dies.
+    pub fn await_phase(&self, part: f64) -> Result<()> {
+        let home = self.machines[HOME].plan().lan_mac();
+        let spoke = wait_for_packet(&self.network.client, home, |packet| self.subject.speaks_in(packet), PATIENCE)?;
+        pause((spoke + self.setup.beat.mul_f64(part)).saturating_duration_since(Instant::now()))
+    }
+
     /// How many service addresses the box's kernel has.
     pub fn held(&self, index: usize) -> Result<usize> {
         count_held(&self.machines[index], &self.addresses)
@@ -276,6 +285,16 @@ impl Arena {
     pub fn silence_ms(&self, since: Instant) -> Result<f64> {
         Ok(self.prober()?.seen(self.probed()?, since)?.silence.as_secs_f64() * 1e3)
     }
+}
+
+/// Points of the beat, one in each of so many equal parts of it, in random order: with a few events the median of where
+/// they happen to fall is as uncertain as what is measured is small.
+pub fn spread_over_beat(events: u32) -> Vec<f64> {
+    let mut random = rand::thread_rng();
+    let mut points: Vec<f64> =
+        (0..events).map(|part| (f64::from(part) + random.gen_range(0.0..1.0)) / f64::from(events)).collect();
+    points.shuffle(&mut random);
+    points
 }
 
 impl Drop for Arena {

@@ -1,10 +1,11 @@
 //! What happens to the box that serves, and how long the client is without an answer.
 //!
-//! An event falls into any phase of the beat: [`Arena::settle`] ends at a random one. The silence is the longest gap
+//! An event falls into any phase of the beat: [`Arena::settle`] ends at a random one, and where the phase matters they are
+//! spread over it ([`Arena::await_phase`]). The silence is the longest gap
 //! between two answers that touches the time from the event to well after the takeover, the tail included.
 
 use super::Kit;
-use super::arena::{Arena, Client, Rest};
+use super::arena::{Arena, Client, Rest, spread_over_beat};
 use super::figures::Outcome;
 use super::lanes::Turn;
 use super::progress::Progress;
@@ -36,9 +37,12 @@ fn silences(
     let mut arena = Arena::start(kit, subject, setup, Client::Probes)?;
     let mut silences = Vec::new();
     let mut notes = Vec::new();
-    for round in 1..=kit.rounds {
+    for (round, part) in (1..).zip(spread_over_beat(kit.rounds)) {
         arena.settle(rest)?;
         let turn = arena.turn();
+        if rest == Rest::Acquainted {
+            arena.await_phase(part)?;
+        }
         let since = event(&mut arena, &turn)?;
         if !arena.wait_taken_over(setup.dead_after() + setup.beat + TAKEOVER)? {
             notes.push(format!("round {round}: nobody took over"));

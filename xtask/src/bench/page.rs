@@ -20,7 +20,8 @@ logging, all else as it comes; ours is built as boxes carry it, all else as it c
   addresses and of the processor alone.
 - A box whose death is to be noticed has lived for sixty beats: boxes fail after days, and a detector that goes by what it
   measured trusts that after 48 messages. Before all else a group rests for twelve beats, or four seconds if that is less.
-- Every event falls into a random phase of the beat. A power cut takes both switch ports down and kills every process of
+- Every event falls into a random phase of the beat; where somebody's death is to be noticed each round has its own part
+  of the beat, in random order, so that the median is not that of a few phases. A power cut takes both switch ports down and kills every process of
   the box. A partition takes the ports out of the bridges, with the carrier left up. Loss is an nftables ingress hook at
   every box and on every network, for the protocol's own packets alone.
 - For the loss of a carrier keepalived talks on the control network and tracks the segment's; for all else it talks on the

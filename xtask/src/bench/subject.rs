@@ -88,6 +88,18 @@ impl Subject {
         }
     }
 
+    /// Whether an IPv4 packet is one of its protocol's.
+    pub fn speaks_in(self, packet: &[u8]) -> bool {
+        const UDP: u8 = 17;
+        let header = packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+        match (self, packet.get(9)) {
+            (Self::Keepalived, protocol) => protocol == Some(&VRRP),
+            (Self::Ours, protocol) => {
+                protocol == Some(&UDP) && packet.get(header + 2..header + 4) == Some(&PORT.to_be_bytes()[..])
+            }
+        }
+    }
+
     /// The match of `nft` for its protocol's packets.
     pub fn protocol_match(self) -> String {
         match self {

@@ -2,7 +2,7 @@
 //! stays dark.
 
 use super::Kit;
-use super::arena::{Arena, Client, Rest};
+use super::arena::{Arena, Client, Rest, spread_over_beat};
 use super::figures::Outcome;
 use super::progress::Progress;
 use super::subject::{HOME, Setup, Subject, boxes};
@@ -32,13 +32,16 @@ pub fn dead_box(kit: &Kit, subject: Subject, progress: &mut Progress) -> Result<
     let crowd = Crowd::start(&arena.network().client, &boxes(), arena.addresses())?;
     let mut lines = vec![Vec::new(); 4];
     let mut notes = Vec::new();
+    let parts = spread_over_beat(kit.rounds);
     for round in 1..=kit.rounds * 2 {
         let probed = round % 2 == 1;
+        let part = parts.get((round as usize - 1) / 2).copied().unwrap_or_default();
         arena.wait_home()?;
         learn(&crowd, arena.addresses())?;
         crowd.set_pace(if probed { PROBE_EVERY } else { Duration::ZERO });
         arena.settle(Rest::Acquainted)?;
         let turn = arena.turn();
+        arena.await_phase(part)?;
         let since = arena.power_cut(&turn, HOME)?;
         pause(setup.dead_after() + setup.beat + BACK - DARK)?;
         let dark = dark(&crowd, arena.addresses())?;

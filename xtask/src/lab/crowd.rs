@@ -10,19 +10,17 @@ use super::network::{LAN, Namespace};
 use super::plan::{BoxPlan, CLIENT_V4, Mac};
 use super::prober::{FRAME, Frame, echo_reply, echo_request, frames, prefer_this_thread, receive_frame};
 use super::trace::{Answer, Trace};
-use anyhow::{Context, Result, bail, ensure};
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::socket::{LinkAddr, MsgFlags, SockProtocol, sendto};
-use nix::sys::time::TimeSpec;
+use anyhow::{Result, bail, ensure};
+use nix::sys::socket::{LinkAddr, MsgFlags, SockProtocol, bind, sendto};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Probes are sent in portions this often, so that they are spread evenly.
+/// Probes are sent, and what arrived is read, in portions this often.
 const TICK: Duration = Duration::from_millis(1);
 
 /// A running crowd; stopped when dropped.
@@ -64,12 +62,15 @@ impl Crowd {
         };
         let shared =
             Arc::new(Shared { stop: AtomicBool::new(false), every_us: AtomicU64::new(0), known: known.into() });
-        let (link, index, own) = client.inside(|| {
+        let (sockets, index, own) = client.inside(|| {
             let index = nix::net::if_::if_nametoindex(LAN)?;
-            Ok((frames(SockProtocol::EthAll)?, index, own_mac()?))
+            // One socket for all protocols would be shown each of its own frames, too.
+            let (ip, arp) = (frames(SockProtocol::EthIp)?, frames(SockProtocol::EthAll)?);
+            bind(arp.as_raw_fd(), &link_address(index, libc::ETH_P_ARP, BROADCAST)?)?;
+            Ok((Sockets { ip, arp }, index, own_mac()?))
         })?;
         let boxes = boxes.iter().enumerate().map(|(index, b)| (b.lan_mac(), index)).collect();
-        let worker = Worker { link, index, own, boxes, targets, next_target: 0, shared: Arc::clone(&shared) };
+        let worker = Worker { sockets, index, own, boxes, targets, next_target: 0, shared: Arc::clone(&shared) };
         let thread = std::thread::Builder::new().name("crowd".into()).spawn(move || {
             if let Err(error) = worker.run() {
                 eprintln!("error: the crowd: {error:#}");
@@ -134,8 +135,13 @@ impl Drop for Crowd {
     }
 }
 
+struct Sockets {
+    ip: OwnedFd,
+    arp: OwnedFd,
+}
+
 struct Worker {
-    link: OwnedFd,
+    sockets: Sockets,
     index: u32,
     own: Mac,
     boxes: BTreeMap<Mac, usize>,
@@ -145,26 +151,27 @@ struct Worker {
 }
 
 impl Worker {
+    /// Looks at what arrived and sends the next portion, by turns, and rests between. Frames carry the moment of their
+    /// arrival, so nothing is gained by reading each at once: a thread that woke for every one of a thousand announcements
+    /// would take the processor from who sends them.
     fn run(mut self) -> Result<()> {
         prefer_this_thread();
         let mut next = Instant::now();
         // Probes owed, in parts of one: the pace rarely divides into whole portions.
         let mut owed = 0.0;
         while !self.shared.stop.load(Ordering::Relaxed) {
-            let now = Instant::now();
-            if now >= next {
-                let every = self.shared.every_us.load(Ordering::Relaxed);
-                if every > 0 {
-                    owed += self.targets.len() as f64 * TICK.as_micros() as f64 / every as f64;
-                    for _ in 0..(owed as usize).min(self.targets.len()) {
-                        self.probe()?;
-                    }
-                    owed = owed.fract();
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+            self.receive();
+            let every = self.shared.every_us.load(Ordering::Relaxed);
+            if every > 0 {
+                owed += self.targets.len() as f64 * TICK.as_micros() as f64 / every as f64;
+                for _ in 0..(owed as usize).min(self.targets.len()) {
+                    self.probe()?;
                 }
-                // A late portion is not made up for: a burst would only measure the client.
-                next = (next + TICK).max(now);
+                owed = owed.fract();
             }
-            self.receive(next.saturating_duration_since(Instant::now()))?;
+            // A late portion is not made up for: a burst would only measure the client.
+            next = (next + TICK).max(Instant::now());
         }
         Ok(())
     }
@@ -174,33 +181,34 @@ impl Worker {
         let Some(target) = self.targets.get(self.next_target).copied() else { return Ok(()) };
         self.next_target = (self.next_target + 1) % self.targets.len();
         let cached = lock(&self.shared).cache.get(&IpAddr::from(target)).copied();
-        let (packet, to) = match cached {
-            Some(mac) => (echo_packet(target), link_address(self.index, libc::ETH_P_IP, mac)?),
-            None => (arp_request(self.own, target), link_address(self.index, libc::ETH_P_ARP, BROADCAST)?),
+        let _ = match cached {
+            Some(mac) => send(&self.sockets.ip, &echo_packet(target), &link_address(self.index, libc::ETH_P_IP, mac)?),
+            None => {
+                let to = link_address(self.index, libc::ETH_P_ARP, BROADCAST)?;
+                send(&self.sockets.arp, &arp_request(self.own, target), &to)
+            }
         };
-        let _ = send(&self.link, &packet, &to);
         Ok(())
     }
 
-    /// Waits for frames for at most `patience`, and takes down every answer and announcement among them.
-    fn receive(&self, patience: Duration) -> Result<()> {
-        let mut ready = [PollFd::new(self.link.as_fd(), PollFlags::POLLIN)];
-        match ppoll(&mut ready, Some(TimeSpec::from_duration(patience)), None) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(error).context("ppoll"),
-        }
+    /// Takes down every answer and announcement that has arrived. A changed cache first: the next probes go by it.
+    fn receive(&self) {
+        let Sockets { ip, arp } = &self.sockets;
         let mut buffer = [0; FRAME];
-        while let Some(Frame { packet, from, at }) = receive_frame(&self.link, &mut buffer) {
+        while let Some(Frame { packet, from, at }) = receive_frame(arp, &mut buffer) {
             let Some(from) = self.boxes.get(&from).copied() else { continue };
-            if let Some((address, _)) = echo_reply(packet) {
-                lock(&self.shared).trace.record(address, Answer { at, from: Some(from) });
-            } else if let Some((address, claimed)) = arp_claim(packet) {
+            if let Some((address, claimed)) = arp_claim(packet) {
                 let mut known = lock(&self.shared);
                 known.cache.insert(address, claimed);
                 known.announced.entry(address).or_default().push((at, from));
             }
         }
-        Ok(())
+        while let Some(Frame { packet, from, at }) = receive_frame(ip, &mut buffer) {
+            let Some(from) = self.boxes.get(&from).copied() else { continue };
+            if let Some((address, _)) = echo_reply(packet) {
+                lock(&self.shared).trace.record(address, Answer { at, from: Some(from) });
+            }
+        }
     }
 }
 

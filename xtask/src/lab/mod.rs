@@ -22,8 +22,8 @@ pub use crowd::Crowd;
 pub use machine::{BootBy, Firmware, Machine};
 pub use network::{CONTROL, LAN, Namespace, Network, directory, remove_stale};
 pub use nms::{MIB, Mibs, Trap};
-pub use plan::{BOXES, BoxPlan, CLIENT_V4, HTTP, Mode, Plan};
-pub use prober::Prober;
+pub use plan::{BOXES, BoxPlan, HTTP, Mode, Plan};
+pub use prober::{Prober, wait_for_packet};
 pub use process::{Process, go_along, go_first, go_last};
 pub use trace::Probes;
 

@@ -230,6 +230,27 @@ pub fn receive_frame<'a>(fd: &OwnedFd, buffer: &'a mut [u8; FRAME]) -> Option<Fr
     Some(Frame { packet: buffer.get(..length)?, from, at: monotonic(stamp) })
 }
 
+/// Waits for a packet from a box to the client's segment that is as wanted, and gives when it arrived.
+pub fn wait_for_packet(
+    client: &Namespace,
+    from: Mac,
+    wanted: impl Fn(&[u8]) -> bool,
+    patience: Duration,
+) -> Result<Instant> {
+    let socket = client.inside(|| frames(SockProtocol::EthIp))?;
+    const LOOK_EVERY: Duration = Duration::from_micros(200);
+    let (deadline, mut buffer) = (Instant::now() + patience, [0; FRAME]);
+    while Instant::now() < deadline {
+        while let Some(frame) = receive_frame(&socket, &mut buffer) {
+            if frame.from == from && wanted(frame.packet) {
+                return Ok(frame.at);
+            }
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    bail!("the box is not heard for {patience:?}")
+}
+
 /// The moment of a kernel's time stamp, which is in the time of day: as long ago by this clock as by that one.
 fn monotonic(stamp: TimeSpec) -> Instant {
     let (now, today) = (Instant::now(), SystemTime::now());

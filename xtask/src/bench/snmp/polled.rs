@@ -5,14 +5,14 @@
 //! of the beat, and the pairs are spread over it.
 
 use super::super::arena::{Arena, Client as Probing, Rest};
-use super::super::subject::{HOME, PORT, Setup, Subject};
+use super::super::subject::{HOME, Setup, Subject};
 use super::agents::{OURS, Programs};
 use super::client::Client;
 use super::figures::{Line, Target, median};
-use crate::interrupt::{self, pause};
-use crate::lab::{self, CLIENT_V4, COMMUNITY};
-use anyhow::{Context, Result, ensure};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use crate::interrupt;
+use crate::lab::{self, COMMUNITY};
+use anyhow::{Result, ensure};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -20,8 +20,6 @@ use std::time::{Duration, Instant};
 
 /// Between two messages of a box.
 const BEAT_MS: u64 = 100;
-/// Where the group talks.
-const GROUP: Ipv4Addr = Ipv4Addr::new(239, 77, 0, 1);
 /// GETs of a second, at each box.
 const GETS_PER_SECOND: u32 = 2000;
 /// Walks at a time, at each box.
@@ -41,7 +39,7 @@ pub fn failover(pairs: u32, programs: &Programs) -> Result<(Line, Vec<String>)> 
     let mut arena = Arena::start(&programs.kit, Subject::Ours, setup, Probing::Probes)?;
     let (mut rates, mut notes) = (Vec::new(), Vec::new());
     for pair in 0..pairs {
-        let phase = setup.beat.mul_f64((f64::from(pair) + 0.5) / f64::from(pairs));
+        let part = (f64::from(pair) + 0.5) / f64::from(pairs);
         // Who goes first goes by turns as well.
         for polled in [pair % 2 == 1, pair % 2 == 0] {
             interrupt::check()?;
@@ -49,8 +47,7 @@ pub fn failover(pairs: u32, programs: &Programs) -> Result<(Line, Vec<String>)> 
             let pollers = if polled { Some(Pollers::start(&arena)?) } else { None };
             arena.settle(Rest::Acquainted)?;
             let turn = arena.turn();
-            beat(&arena)?;
-            pause(phase)?;
+            arena.await_phase(part)?;
             let since = arena.power_cut(&turn, HOME)?;
             if !arena.wait_taken_over(TAKEOVER)? {
                 notes.push(format!("pair {}: nobody took over", pair + 1));
@@ -72,23 +69,6 @@ pub fn failover(pairs: u32, programs: &Programs) -> Result<(Line, Vec<String>)> 
         rate(|rates| rates.steps)
     ));
     Ok((line, notes))
-}
-
-/// Waits for the next message of the box that will die.
-fn beat(arena: &Arena) -> Result<()> {
-    let home = arena.machines()[HOME].plan().lan_v4();
-    let socket = arena.network().client.inside(|| {
-        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT))?;
-        socket.join_multicast_v4(&GROUP, &CLIENT_V4)?;
-        socket.set_read_timeout(Some(Duration::from_millis(BEAT_MS * 20)))?;
-        Ok(socket)
-    })?;
-    loop {
-        let (_, from) = socket.recv_from(&mut [0; 2048]).context("no beat is heard")?;
-        if from.ip() == home {
-            return Ok(());
-        }
-    }
 }
 
 /// Managers that ask all boxes.
