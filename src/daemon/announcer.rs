@@ -1,10 +1,11 @@
 //! The announcer: tells the segment where service addresses live, on a thread that nothing else waits for (G-61).
 
+use super::places::Places;
 use super::running::Running;
 use crate::os::announce::{Announced, Announcer, Neighbour, Role, Round};
 use crate::os::netlink::{MacAddress, Netlink};
 use crate::os::process;
-use rais_core::address::InterfaceName;
+use rais_core::address::{GroupName, InterfaceName, ServiceAddress};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
@@ -14,8 +15,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time;
 
-/// Service interfaces and addresses that are announced together.
-type Addresses = Vec<(InterfaceName, IpAddr)>;
+/// Addresses of a group that are announced together.
+type Addresses = (GroupName, Vec<ServiceAddress>);
+
+/// Addresses by the service interface they are configured on.
+type Placed = BTreeMap<InterfaceName, Vec<IpAddr>>;
 
 /// Where the neighbours are that are told in person, by the index of the link they are on.
 type Located = BTreeMap<u32, BTreeMap<IpAddr, MacAddress>>;
@@ -37,9 +41,9 @@ const BETWEEN_ROUNDS: Duration = Duration::from_millis(5);
 pub(super) struct Announcements(Sender<Addresses>);
 
 impl Announcements {
-    /// Announces the addresses, soon.
-    pub(super) fn announce(&self, addresses: Addresses) {
-        let _ = self.0.send(addresses);
+    /// Announces the addresses, soon, each where it is configured.
+    pub(super) fn announce(&self, group: GroupName, addresses: Vec<ServiceAddress>) {
+        let _ = self.0.send((group, addresses));
     }
 }
 
@@ -47,7 +51,11 @@ impl Announcements {
 ///
 /// # Errors
 /// The kernel's, if there can be no further thread.
-pub(super) fn start(running: watch::Receiver<Arc<Running>>, netlink: Netlink) -> io::Result<Announcements> {
+pub(super) fn start(
+    running: watch::Receiver<Arc<Running>>,
+    netlink: Netlink,
+    places: Places,
+) -> io::Result<Announcements> {
     let (sender, receiver) = channel();
     let (locations, located) = watch::channel(Located::new());
     tokio::spawn(locate(running.clone(), netlink, locations));
@@ -56,7 +64,8 @@ pub(super) fn start(running: watch::Receiver<Arc<Running>>, netlink: Netlink) ->
         // Refused: then announcements take longer on a busy box. The event loop warns of that already.
         let _ = process::run_thread_first(process::TAKEOVER_PRIORITY);
         let mut speaker = Speaker { running: &running, located: &located, open: BTreeMap::new() };
-        run(&receiver, &mut |rounds, interface, addresses| speaker.say(rounds, interface, addresses));
+        let find = |(group, addresses): Addresses| placed(&places, &group, &addresses);
+        run(&receiver, find, &mut |rounds, interface, addresses| speaker.say(rounds, interface, addresses));
     })?;
     Ok(Announcements(sender))
 }
@@ -98,7 +107,19 @@ trait Say: FnMut(&[Round], &InterfaceName, &[IpAddr]) -> Option<()> {}
 
 impl<F: FnMut(&[Round], &InterfaceName, &[IpAddr]) -> Option<()>> Say for F {}
 
-fn run(queue: &Receiver<Addresses>, say: &mut impl Say) {
+/// Where addresses are configured; those that are not, because they were released meanwhile, are left out.
+fn placed(places: &Places, group: &GroupName, addresses: &[ServiceAddress]) -> Placed {
+    let mut placed = Placed::new();
+    for (address, place) in places.of(group, addresses) {
+        match placed.get_mut(&place.interface) {
+            Some(here) => here.push(address.0),
+            None => drop(placed.insert(place.interface.clone(), vec![address.0])),
+        }
+    }
+    placed
+}
+
+fn run<Asked>(queue: &Receiver<Asked>, find: impl Fn(Asked) -> Placed, say: &mut impl Say) {
     let mut later: VecDeque<Later> = VecDeque::new();
     loop {
         // What is new goes first: what waits here was announced once already.
@@ -107,12 +128,8 @@ fn run(queue: &Receiver<Addresses>, say: &mut impl Say) {
             None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match next {
-            Ok(addresses) => {
-                let mut by_interface: BTreeMap<InterfaceName, Vec<IpAddr>> = BTreeMap::new();
-                for (interface, address) in addresses {
-                    by_interface.entry(interface).or_default().push(address);
-                }
-                for (interface, addresses) in by_interface {
+            Ok(asked) => {
+                for (interface, addresses) in find(asked) {
                     let at_once = if addresses.len() > FEW { 1 } else { Round::ALL.len() };
                     later.extend(go_on(&Round::ALL, at_once, interface, addresses, say));
                 }
@@ -197,20 +214,19 @@ impl Speaker<'_> {
 mod tests {
     use super::*;
 
-    fn addresses(network: u8, count: usize) -> Addresses {
-        let interface = InterfaceName::new("lan").unwrap();
+    fn addresses(network: u8, count: usize) -> Placed {
         let address = |host| IpAddr::from([10, network, 0, u8::try_from(host).unwrap()]);
-        (1..=count).map(|host| (interface.clone(), address(host))).collect()
+        Placed::from([(InterfaceName::new("lan").unwrap(), (1..=count).map(address).collect())])
     }
 
     /// What is said, network by network, if each of `batches` is asked for while the one before it is first announced.
-    fn said(batches: impl IntoIterator<Item = Addresses>) -> Vec<(u8, Vec<Round>)> {
+    fn said(batches: impl IntoIterator<Item = Placed>) -> Vec<(u8, Vec<Round>)> {
         let (asker, queue) = channel();
         let mut batches = batches.into_iter().fuse();
         asker.send(batches.next().unwrap()).unwrap();
         // Nobody can ask any more once the last round was said, and then it ends.
         let (mut asker, mut to_say, mut said) = (Some(asker), Round::ALL.len(), Vec::new());
-        run(&queue, &mut |rounds: &[Round], _: &InterfaceName, addresses: &[IpAddr]| {
+        run(&queue, |placed| placed, &mut |rounds: &[Round], _: &InterfaceName, addresses: &[IpAddr]| {
             let IpAddr::V4(address) = addresses[0] else { unreachable!("chosen by the test") };
             said.push((address.octets()[1], rounds.to_vec()));
             to_say -= rounds.len();

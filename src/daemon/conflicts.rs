@@ -62,7 +62,7 @@ async fn listen_until_broken(
     let mut told: BTreeMap<Claim, Instant> = BTreeMap::new();
     loop {
         moved.mark_unchanged();
-        claims.listen_for(context.configured_on(link.index))?;
+        claims.listen_for(context.places.on(link.index))?;
         let heard = tokio::select! {
             changed = moved.changed() => match changed {
                 Ok(()) => {

@@ -10,6 +10,7 @@
 //! 3. news from the runtime: actions that ended, tests, samples, operators, configurations;
 //! 4. a new picture for the readers, if something changed.
 
+use super::announcer::Announcements;
 use super::journal::Journal;
 use super::memory::Memory;
 use super::peers::{self, Learnt, LearntAddresses, Line};
@@ -20,6 +21,7 @@ use crate::os::wait::{Waker, Wakeups, wait, waker};
 use crate::snapshot::{About, Snapshot, ZoneView};
 use crate::wire::{Codec, MAX_DATAGRAM, Received};
 use rais_core::address::{GroupName, TestName};
+use rais_core::info_message::Message;
 use rais_core::io::{Action, Command, CommandError, Input};
 use rais_core::node::Node;
 use rais_core::notification::Notification;
@@ -153,8 +155,10 @@ pub(super) fn mailbox() -> io::Result<(Mailbox, Inbox)> {
 /// object, one notification per change.
 #[derive(Debug)]
 pub(super) struct Outputs {
-    /// Everything with an effect other than sending a message; what was decided together in one piece.
+    /// Everything with an effect other than to speak; what was decided together in one piece.
     pub(super) actions: UnboundedSender<Vec<Action>>,
+    /// What is told to the segment.
+    pub(super) announcements: Announcements,
     /// Notifications and when they arose.
     pub(super) notifications: UnboundedSender<(Instant, Notification)>,
     /// What an operator ordered.
@@ -363,20 +367,14 @@ impl EventLoop {
 
     fn act(&mut self, now: Instant) {
         self.journal = self.journal.take().filter(|journal| !journal.ended());
-        let (mut recorded, mut actions, mut notifications) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut recorded, mut actions, mut messages, mut notifications) = (vec![], vec![], vec![], vec![]);
         while let Some(action) = self.node.poll_action() {
             if self.journal.is_some() {
                 recorded.push(action.clone());
             }
             match action {
-                Action::Send { group, message } => {
-                    let Some(port) = self.ports.get(&group) else { continue };
-                    if let Err(error) = port.codec.encode_into(&message, &mut self.datagram) {
-                        tracing::error!(%group, %error, "a message can not be encoded");
-                        continue;
-                    }
-                    port.send(&self.datagram, self.learnt.get(&group), now);
-                }
+                Action::Send { group, message } => messages.push((group, message)),
+                Action::Announce { group, addresses } => self.outputs.announcements.announce(group, addresses),
                 Action::Notify(notification) => notifications.push(notification),
                 Action::Outlive { known } => {
                     let _ = self.outputs.lives.send(known);
@@ -391,8 +389,12 @@ impl EventLoop {
                 action => actions.push(action),
             }
         }
+        // First: others carry them out while this thread sends what may be some sixty datagrams.
         if !actions.is_empty() {
             let _ = self.outputs.actions.send(actions);
+        }
+        for (group, message) in messages {
+            self.send(&group, &message, now);
         }
         // Last: telling of a thousand addresses takes the processors longer than moving them.
         for notification in notifications {
@@ -400,6 +402,14 @@ impl EventLoop {
         }
         if let Some(journal) = &mut self.journal {
             journal.actions(recorded);
+        }
+    }
+
+    fn send(&mut self, group: &GroupName, message: &Message, now: Instant) {
+        let Some(port) = self.ports.get(group) else { return };
+        match port.codec.encode_into(message, &mut self.datagram) {
+            Ok(()) => port.send(&self.datagram, self.learnt.get(group), now),
+            Err(error) => tracing::error!(%group, %error, "a message can not be encoded"),
         }
     }
 

@@ -4,10 +4,10 @@
 //! script is one request to the kernel, so a thousand addresses move about as fast as one. It decides nothing: an error
 //! is reported in words, and the node draws the conclusions.
 
-use super::announcer::Announcements;
 use super::event_loop::Mailbox;
 use super::figures::Figures;
 use super::objects::Objects;
+use super::places::{Key, Places};
 use super::running::{Place, Running};
 use crate::os::netlink::Netlink;
 use crate::os::script::{self, Script};
@@ -15,11 +15,11 @@ use rais_core::address::{GroupName, ServiceAddress};
 use rais_core::io::Action;
 use rais_core::notification::Reason;
 use rais_core::quantity::Ticket;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Semaphore, watch};
@@ -36,8 +36,6 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Scripts at a time: ten thousand addresses that move together must not be ten thousand processes.
 const MAX_SCRIPTS: usize = 64;
 
-type Key = (GroupName, ServiceAddress);
-
 /// What an acquire or release needs.
 #[derive(Debug)]
 pub(super) struct Context {
@@ -47,14 +45,12 @@ pub(super) struct Context {
     pub(super) running: watch::Receiver<Arc<Running>>,
     /// How actions ended goes here.
     pub(super) mailbox: Mailbox,
-    /// Announcements go here.
-    pub(super) announcements: Announcements,
     /// Test and load objects.
     pub(super) objects: Objects,
     /// Counted: actions under way.
     pub(super) figures: Arc<Figures>,
-    /// Addresses that are configured, each with the place it was put: a reload may have changed the group's since.
-    places: Mutex<BTreeMap<Key, Arc<Place>>>,
+    /// The addresses that are configured.
+    pub(super) places: Places,
     /// Tells that these changed.
     pub(super) moved: watch::Sender<()>,
     scripts: Semaphore,
@@ -93,28 +89,17 @@ impl Context {
         netlink: Netlink,
         running: watch::Receiver<Arc<Running>>,
         mailbox: Mailbox,
-        announcements: Announcements,
+        places: Places,
         figures: Arc<Figures>,
     ) -> Self {
         let objects = Objects::new(running.clone(), mailbox.clone());
-        let (places, moved, scripts) = (Mutex::default(), watch::Sender::new(()), Semaphore::new(MAX_SCRIPTS));
-        Self { netlink, running, mailbox, announcements, objects, figures, places, moved, scripts }
-    }
-
-    fn places(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<Place>>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The addresses that are configured on a link.
-    pub(super) fn configured_on(&self, interface_index: u32) -> BTreeSet<IpAddr> {
-        let places = self.places();
-        let here = places.iter().filter(|(_, place)| place.interface_index == interface_index);
-        here.map(|((_, address), _)| address.0).collect()
+        let (moved, scripts) = (watch::Sender::new(()), Semaphore::new(MAX_SCRIPTS));
+        Self { netlink, running, mailbox, objects, figures, places, moved, scripts }
     }
 
     /// Removes whatever is still configured, scripts or not: for an exit that did not go as it should.
     pub(super) async fn abandon(&self) {
-        let places = std::mem::take(&mut *self.places());
+        let places = std::mem::take(&mut *self.places.lock());
         let mut by_interface: BTreeMap<u32, Vec<IpAddr>> = BTreeMap::new();
         for ((_, address), place) in places {
             by_interface.entry(place.interface_index).or_default().push(address.0);
@@ -171,19 +156,12 @@ impl Executor {
                 let context = Arc::clone(&self.context);
                 tokio::spawn(async move { renew(&context, &group, &addresses).await });
             }
-            Action::Announce { group, addresses } => {
-                let places = self.context.places();
-                let placed = addresses.into_iter().filter_map(|address| {
-                    let place = places.get(&(group.clone(), address))?;
-                    Some((place.interface.clone(), address.0))
-                });
-                self.context.announcements.announce(placed.collect());
-            }
             Action::Test { test } => self.context.objects.test(test),
             Action::Witness { group, witness, timeout } => self.context.objects.witness(group, witness, timeout),
             Action::Sample { load } => self.context.objects.sample(load),
             // The event loop does these itself.
             Action::Send { .. }
+            | Action::Announce { .. }
             | Action::Notify(_)
             | Action::Outlive { .. }
             | Action::Remember(_)
@@ -263,15 +241,18 @@ impl Job {
         let mut failures: BTreeMap<IpAddr, String> =
             failures.into_iter().map(|(address, error)| (address, error.to_string())).collect();
         let (mut done, mut scripted) = (Vec::new(), Vec::new());
-        for (ticket, address) in work {
-            if let Some(error) = failures.remove(&address.0) {
-                done.push((ticket, address, Err(error)));
-                continue;
-            }
-            self.context.places().insert((self.group.clone(), address), Arc::clone(&place));
-            match &place.acquire_script {
-                Some(script) => scripted.push((ticket, address, script.clone())),
-                None => done.push((ticket, address, Ok(()))),
+        {
+            let mut places = self.context.places.lock();
+            for (ticket, address) in work {
+                if let Some(error) = failures.remove(&address.0) {
+                    done.push((ticket, address, Err(error)));
+                    continue;
+                }
+                places.insert((self.group.clone(), address), Arc::clone(&place));
+                match &place.acquire_script {
+                    Some(script) => scripted.push((ticket, address, script.clone())),
+                    None => done.push((ticket, address, Ok(()))),
+                }
             }
         }
         self.finish(done);
@@ -295,7 +276,7 @@ impl Job {
         self.count_running(work.len());
         let mut by_place: BTreeMap<(u32, Duration), Vec<(Ticket, ServiceAddress)>> = BTreeMap::new();
         for (ticket, address) in work {
-            let place = self.context.places().get(&(self.group.clone(), address)).cloned();
+            let place = self.context.places.lock().get(&(self.group.clone(), address)).cloned();
             match place {
                 Some(place) => {
                     by_place.entry((place.interface_index, place.lease)).or_default().push((ticket, address));
@@ -319,7 +300,7 @@ impl Job {
         let current = self.context.running.borrow().place(&self.group).map(Arc::new);
         let mut plain: BTreeMap<(u32, bool), Vec<(Ticket, ServiceAddress)>> = BTreeMap::new();
         for (ticket, address, reason) in work {
-            let held = self.context.places().get(&(self.group.clone(), address)).cloned();
+            let held = self.context.places.lock().get(&(self.group.clone(), address)).cloned();
             // A script that was corrected since is run as it is now.
             let place = match (held, &current) {
                 (Some(held), Some(now)) if held.interface_index == now.interface_index => Arc::clone(now),
@@ -350,7 +331,7 @@ impl Job {
             let failure = |address: &ServiceAddress| failures.iter().find(|(failed, _)| *failed == address.0);
             let result = |address| failure(&address).map_or(Ok(()), |(_, error)| Err(error.to_string()));
             for (_, address) in &work {
-                self.context.places().remove(&(self.group.clone(), *address));
+                self.context.places.lock().remove(&(self.group.clone(), *address));
             }
             self.finish(work.into_iter().map(|(ticket, address)| (ticket, address, result(address))));
         }
@@ -369,7 +350,7 @@ impl Job {
 
     async fn remove(&self, address: ServiceAddress, place: &Place) -> Option<(IpAddr, String)> {
         let failures = self.context.netlink.release(place.interface_index, &[address.0]).await;
-        self.context.places().remove(&(self.group.clone(), address));
+        self.context.places.lock().remove(&(self.group.clone(), address));
         failures.into_iter().next().map(|(address, error)| (address, error.to_string()))
     }
 
@@ -430,16 +411,8 @@ impl Job {
 /// before the lease ends.
 async fn renew(context: &Context, group: &GroupName, addresses: &[ServiceAddress]) {
     let mut by_place: BTreeMap<(u32, std::time::Duration), Vec<IpAddr>> = BTreeMap::new();
-    {
-        let places = context.places();
-        // One name for all: there may be thousands.
-        let mut key = (group.clone(), ServiceAddress(IpAddr::from([0; 4])));
-        for address in addresses {
-            key.1 = *address;
-            if let Some(place) = places.get(&key) {
-                by_place.entry((place.interface_index, place.lease)).or_default().push(address.0);
-            }
-        }
+    for (address, place) in context.places.of(group, addresses) {
+        by_place.entry((place.interface_index, place.lease)).or_default().push(address.0);
     }
     // A lease that was changed by a reload counts from its next renewal.
     let lease = context.running.borrow().place(group).map(|place| place.lease);

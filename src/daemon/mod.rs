@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!   thread "event-loop"                      tokio, two workers
-//!   ┌──────────────────────────┐  actions    executor ── netlink, scripts, announcer, test and load objects
+//!   ┌──────────────────────────┐  actions    executor ── netlink, scripts, test and load objects
 //!   │ Node::handle             │ ──────────▶ notifier ── event table, log, traps
 //!   │ sockets of all groups    │  snapshots  snmp_server, control, zones   (they read the published picture)
 //!   │ deadlines                │ ──────────▶ reload ── source, network, ports
 //!   └──────────────────────────┘ ◀────────── links, signals
 //!                                  news
+//!   thread "announcer": straight from the event loop
 //!   threads "snmp", one a socket: asleep in the kernel until somebody asks
 //! ```
 //!
@@ -34,6 +35,7 @@ mod notifier;
 mod objects;
 mod options;
 mod peers;
+mod places;
 mod publish;
 mod queue;
 mod receivers;

@@ -13,6 +13,7 @@ use super::memory::{self, Memory};
 use super::notifier::{Notifier, Teller, Told, telling};
 use super::options::{Exit, Options};
 use super::peers::LearntAddresses;
+use super::places::Places;
 use super::receivers::Receivers;
 use super::reload::{Applier, ApplyError, reloader};
 use super::repairs::Repairer;
@@ -258,8 +259,12 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
     let (stop_notifier, stop) = oneshot::channel();
     let (learnt_sender, learnt) = watch::channel(LearntAddresses::new());
     let (lives_sender, outlived) = unbounded_channel();
+    let places = Places::default();
+    let announcements = announcer::start(running.clone(), netlink.clone(), places.clone());
+    let announcements = announcements.map_err(failed(Exit::Failed, "announcer"))?;
     let outputs = Outputs {
         actions: actions_sender,
+        announcements,
         notifications: notifications_sender,
         memory: memory.clone(),
         lives: lives_sender,
@@ -267,9 +272,7 @@ fn wire(base: Base<'_>, applier: Applier, configured: Configured) -> Result<Wire
         learnt: learnt_sender,
         worst_lateness_us: Arc::clone(&figures.worst_lateness_us),
     };
-    let announcements =
-        announcer::start(running.clone(), netlink.clone()).map_err(failed(Exit::Failed, "announcer"))?;
-    let context = Context::new(netlink.clone(), running.clone(), mailbox.clone(), announcements, Arc::clone(&figures));
+    let context = Context::new(netlink.clone(), running.clone(), mailbox.clone(), places, Arc::clone(&figures));
     let context = Arc::new(context);
     let notifier = Notifier {
         notifications,
