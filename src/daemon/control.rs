@@ -12,28 +12,27 @@ use crate::ctl::plan;
 use crate::ctl::protocol::{
     Line, Lines, MAX_EVENTS, MAX_REQUEST, Refusal, Request, Response, decode_request, encode_response,
 };
+use crate::os::serial::Port;
 use crate::snapshot::Snapshot;
 use rais_core::io::Command;
 use rais_core::operator::FailbackOrder;
 use rais_core::params::Choice;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixListener;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time;
 
 /// Clients at a time: people and scripts on one box; more wait.
 const MAX_CLIENTS: usize = 32;
 /// A client that says nothing for this long, or takes nothing of its answer, is hung up on.
 const IDLE: Duration = Duration::from_secs(60);
-/// The event loop answers a command within microseconds; longer means that it is gone.
-const COMMAND_WITHIN: Duration = Duration::from_secs(2);
 /// The event loop takes a picture within some 10 ms.
 const PICTURE_WITHIN: Duration = Duration::from_millis(200);
-/// Between two attempts to open a serial port that is not there or was hung up.
+/// Between two attempts to open a serial port that is not there or was hung up, or to accept a client.
 const REOPEN_AFTER: Duration = Duration::from_millis(200);
 
 /// What is needed to answer.
@@ -82,7 +81,7 @@ impl Control {
     pub(super) async fn serve_port(self, path: PathBuf) {
         let mut told = false;
         loop {
-            match open_port(&path) {
+            match Port::open(&path) {
                 Ok(port) => {
                     told = false;
                     tracing::debug!(port = %path.display(), "serving the control port");
@@ -173,17 +172,15 @@ impl Control {
     async fn command(&self, command: Command) -> Result<Response, Refusal> {
         let (mut message, stands) = (describe(&command), stands(&command));
         tracing::info!(?command, "an operator asks");
-        let (answer, answered) = oneshot::channel();
-        self.mailbox.send(News::Command(command, answer));
-        match time::timeout(COMMAND_WITHIN, answered).await {
-            Ok(Ok(Ok(()))) => {
+        match self.mailbox.command(command).await {
+            Some(Ok(())) => {
                 if stands && let Err(error) = self.memory.kept().await {
                     message += &format!("; A RESTART WOULD FORGET IT: {error}");
                 }
                 Ok(Response::Done { message })
             }
-            Ok(Ok(Err(error))) => Err(error.into()),
-            Ok(Err(_)) | Err(_) => Err(Refusal::Busy { reason: String::from("raisd is stopping; nothing was done") }),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(Refusal::Busy { reason: String::from("raisd is stopping; nothing was done") }),
         }
     }
 }
@@ -237,8 +234,4 @@ async fn within<T>(limit: Option<Duration>, work: impl Future<Output = io::Resul
         Some(limit) => time::timeout(limit, work).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?,
         None => work.await,
     }
-}
-
-fn open_port(path: &Path) -> io::Result<crate::os::serial::Port> {
-    crate::os::serial::Port::open(path)
 }

@@ -37,6 +37,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{oneshot, watch};
+use tokio::time;
 
 /// Datagrams or news handled in one go: some 100 µs, so that a flood delays a 10 ms beat by little.
 const BURST: usize = 16;
@@ -50,6 +51,8 @@ const STALL: Duration = Duration::from_millis(2);
 const ASLEEP: Duration = Duration::from_micros(20);
 /// At most one such warning in this time.
 const WARN_EVERY: Duration = Duration::from_secs(10);
+/// A command is answered within microseconds; longer means that the loop is gone.
+const COMMAND_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the runtime tells the loop.
 #[derive(Debug)]
@@ -125,6 +128,13 @@ impl Mailbox {
     /// Leaves an input for the node.
     pub(super) fn input(&self, input: Input) {
         self.send(News::Input(input));
+    }
+
+    /// Has the node told of a command, and waits for its answer; `None`: the loop is gone.
+    pub(super) async fn command(&self, command: Command) -> Option<Result<(), CommandError>> {
+        let (answer, answered) = oneshot::channel();
+        self.send(News::Command(command, answer));
+        time::timeout(COMMAND_WITHIN, answered).await.ok()?.ok()
     }
 
     /// Leaves the ends of actions for the node. What ended together is told in one go: told one by one, the first would

@@ -1,11 +1,11 @@
 //! The agent's sockets: a datagram in, the agent's answer out, from the address that was asked.
 //!
 //! Each socket has a thread that sleeps in the kernel until somebody asks: an answer waits for no other task of the daemon,
-//! and costs two system calls. A SET that is right becomes commands, on the same way into the event loop as those of raisctl; its answer leaves when
-//! the node accepted them. Meanwhile others are answered.
+//! and costs two system calls. A SET that is right becomes commands, on the same way into the event loop as those of
+//! raisctl; its answer leaves when the node accepted them. Meanwhile others are answered.
 
 use super::engine_file;
-use super::event_loop::{Mailbox, News};
+use super::event_loop::Mailbox;
 use super::event_table::EventTable;
 use super::figures::Figures;
 use super::memory::Memory;
@@ -29,8 +29,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot, watch};
-use tokio::time;
+use tokio::sync::{Semaphore, watch};
 
 /// The largest request: what fits an Ethernet frame, and more. A longer one is cut and then refused as malformed.
 const MAX_REQUEST: usize = 4096;
@@ -43,8 +42,6 @@ const MAX_PENDING: usize = 16;
 const DOUBT_AGAIN: Duration = Duration::from_secs(60);
 /// Sources told on in that time.
 const MAX_DOUBTS: usize = 32;
-/// The node answers within microseconds; longer means that it is gone, and the SET has failed.
-const COMMAND_WITHIN: Duration = Duration::from_secs(2);
 
 /// The agent and its sockets.
 #[derive(Debug)]
@@ -335,7 +332,5 @@ async fn carry_out(shared: &Shared, pending: Pending, asked: &Asked) -> Vec<u8> 
 
 /// Did the node accept it?
 async fn command(mailbox: &Mailbox, command: Command) -> bool {
-    let (answer, answered) = oneshot::channel();
-    mailbox.send(News::Command(command, answer));
-    matches!(time::timeout(COMMAND_WITHIN, answered).await, Ok(Ok(Ok(()))))
+    matches!(mailbox.command(command).await, Some(Ok(())))
 }
