@@ -2,7 +2,7 @@
 
 use super::executor::Context;
 use crate::os::claims::{Claim, Claims};
-use crate::os::netlink::{Link, MacAddress};
+use crate::os::netlink::{Link, MacAddress, mac_text};
 use rais_core::address::{InterfaceName, ServiceAddress};
 use rais_core::io::Input;
 use std::collections::BTreeMap;
@@ -77,9 +77,7 @@ async fn listen_until_broken(
         for claim in heard {
             if told.len() < MOST_CLAIMS && !told.contains_key(&claim) {
                 told.insert(claim, Instant::now());
-                let [a, b, c, d, e, f] = claim.mac;
-                let mac = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
-                let address = ServiceAddress(claim.address);
+                let (address, mac) = (ServiceAddress(claim.address), mac_text(&claim.mac));
                 context.mailbox.input(Input::Claimed { interface: interface.clone(), address, mac });
             }
         }

@@ -27,7 +27,7 @@ pub enum Selector {
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Mac([a, b, c, d, e, g]) => write!(f, "MAC address {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}"),
+            Self::Mac(mac) => write!(f, "MAC address {}", mac_text(mac)),
             Self::Pci(path) => write!(f, "PCI path {path}"),
             Self::KernelName(name) => write!(f, "kernel name {name}"),
         }
@@ -117,14 +117,19 @@ const fn kind(link_layer: LinkLayerType) -> InterfaceKind {
     }
 }
 
+/// An Ethernet address as everybody writes it, `52:54:00:09:00:01`.
+#[must_use]
+pub fn mac_text([a, b, c, d, e, f]: &MacAddress) -> String {
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
 /// The PCI path of `link` by sysfs. sysfs shows the network namespace it was mounted in, which may not be ours, so it is
 /// believed only if it knows the link by the same index and address.
 fn pci_path(sysfs: &Path, link: &Link) -> Option<String> {
     let directory = sysfs.join(&link.name);
     let text = |file| fs::read_to_string(directory.join(file)).ok();
     let same_index = text("ifindex")?.trim() == link.index.to_string();
-    let [a, b, c, d, e, f] = link.mac?;
-    let same_mac = text("address")?.trim() == format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+    let same_mac = text("address")?.trim() == mac_text(&link.mac?);
     if !(same_index && same_mac) {
         return None;
     }

@@ -23,7 +23,7 @@ mod worker;
 pub use address::{Address, Owner};
 pub use batch::remove_service_addresses;
 pub use event::{Event, Events};
-pub use link::{Link, MacAddress, Selector};
+pub use link::{Link, MacAddress, Selector, mac_text};
 pub use route::Route;
 pub use service_address::{Failures, LeftBehind};
 
