@@ -221,7 +221,6 @@ impl Survey {
 
     /// Lists interfaces and addresses anew.
     async fn list(&mut self, netlink: &Netlink, now: Instant) -> Result<(), NetlinkError> {
-        self.stale = false;
         let (links, addresses) = (netlink.links().await?, netlink.addresses().await?);
         let gone: Vec<u32> =
             self.interfaces.keys().copied().filter(|index| links.iter().all(|link| link.index != *index)).collect();
@@ -251,8 +250,7 @@ impl Survey {
         self.addresses = own.collect();
         self.addresses.sort_by_key(|address| (address.address, address.interface));
         self.addresses.dedup_by_key(|address| address.address);
-        self.listed = Some(now);
-        self.changed = true;
+        (self.listed, self.stale, self.changed) = (Some(now), false, true);
         Ok(())
     }
 }
