@@ -100,7 +100,11 @@ impl Keeper {
     fn new(params: model::Zone, state: &Path) -> Result<Self, crate::dns::Faults> {
         let mut zone = make(&params)?;
         let file = state.join(&params.file);
-        let old = read_limited(&file, MAX_FILE).ok().flatten().and_then(|content| String::from_utf8(content).ok());
+        let old = read_limited(&file, MAX_FILE).unwrap_or_else(|error| {
+            tracing::error!(zone = params.name, %error, "what the zone said last can not be read: it begins anew");
+            None
+        });
+        let old = old.and_then(|content| String::from_utf8(content).ok());
         let last = old.map(|text| zone.resume(&text)).unwrap_or_default();
         let rules = Rules { minimum: params.minimum, maximum: params.maximum, exclude: params.exclude.clone() };
         let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
