@@ -1,9 +1,9 @@
 //! The receivers of notifications: a task and a socket for each, so that a dead one delays no other.
 //!
-//! What may be sent, and what is repeated and given up, is [`crate::snmp::delivery`]'s to decide. A receiver of version 3 is told nothing
-//! while this box is another engine than the user's keys are for, as a copied box is: what was not told is counted, and in
-//! the event table. The sockets are bound to the box's own
-//! address on the way to the receiver, never to a service address: that may be another box's a second later.
+//! What may be sent, and what is repeated and given up, is [`crate::snmp::delivery`]'s to decide. A receiver of version 3
+//! is told nothing while this box is another engine than the user's keys are for, as a copied box is: what was not told is
+//! counted, and in the event table. The sockets are bound to the box's own address on the way to the receiver, never to a
+//! service address: that may be another box's a second later.
 
 use super::figures::{Counted, Figures};
 use super::running::Running;
