@@ -36,6 +36,8 @@ pub(crate) struct HostDb {
     hosts: BTreeMap<IdAddress, Host>,
     /// What others said of boxes that we never heard: their older messages are replays (G-4).
     floors: BTreeMap<IdAddress, Floor>,
+    /// Lives of boxes that others hear and this box does not.
+    elsewhere: BTreeMap<IdAddress, Elsewhere>,
 }
 
 /// What others heard last of a box that we never heard.
@@ -45,6 +47,15 @@ struct Floor {
     sequence: Sequence,
     /// Up to this number nothing can be on its way any more: the box was silent since.
     closed: Sequence,
+}
+
+/// A life of a box that is not known here, or that ended here before others heard it last.
+#[derive(Clone, Copy, Debug)]
+struct Elsewhere {
+    incarnation: Incarnation,
+    /// Others hear it without a break since then, and heard it last at that time.
+    since: Instant,
+    heard: Instant,
 }
 
 impl HostDb {
@@ -125,6 +136,9 @@ impl HostDb {
     /// with: who says it again replays it.
     pub(crate) fn heard_by_another(&mut self, heard: &Heard, tolerance: Duration, dead_after: Duration, now: Instant) {
         let silent = heard.age >= dead_after;
+        if !silent && self.is_news_of_elsewhere(heard, tolerance, now) {
+            self.note_elsewhere(heard, dead_after, now);
+        }
         match self.hosts.get_mut(&heard.id) {
             Some(host) if host.incarnation == heard.incarnation => {
                 if silent && heard.sequence > host.closed {
@@ -151,6 +165,37 @@ impl HostDb {
                 }
             }
         }
+    }
+
+    /// A box was heard that is not live here, and later than this box or anybody it knows of heard it: else it is dead or
+    /// gone there, too, and was heard before.
+    fn is_news_of_elsewhere(&self, heard: &Heard, tolerance: Duration, now: Instant) -> bool {
+        self.hosts.get(&heard.id).is_none_or(|host| {
+            let later = || now.before(heard.age) > host.last_heard() + tolerance;
+            let same = heard.incarnation == host.incarnation;
+            heard.incarnation > host.incarnation || same && !host.live() && host.lacks(heard.sequence) && later()
+        })
+    }
+
+    fn note_elsewhere(&mut self, heard: &Heard, dead_after: Duration, now: Instant) {
+        let at = now.before(heard.age);
+        self.elsewhere.retain(|_, kept| now.since(kept.heard) < dead_after);
+        let kept = self.elsewhere.get(&heard.id).filter(|kept| kept.incarnation == heard.incarnation);
+        let (since, latest) = kept.map_or((at, at), |kept| (kept.since, kept.heard.max(at)));
+        self.elsewhere.insert(heard.id, Elsewhere { incarnation: heard.incarnation, since, heard: latest });
+        if self.elsewhere.len() > MAX_HOSTS {
+            self.elsewhere.pop_last();
+        }
+    }
+
+    /// Until when a box may be alive that only others heard, so that nobody here knows what it serves: until it was
+    /// silent for the dead interval; or, if they go on hearing it, `patience` from when they began.
+    pub(crate) fn hidden_until(&self, dead_after: Duration, patience: Duration) -> Option<Instant> {
+        let known = |id: &IdAddress, incarnation: Incarnation| {
+            self.hosts.get(id).is_some_and(|host| host.live() && host.incarnation >= incarnation)
+        };
+        let hidden = self.elsewhere.iter().filter(|(id, kept)| !known(id, kept.incarnation));
+        hidden.map(|(_, kept)| (kept.heard + dead_after).min(kept.since + patience)).max()
     }
 
     /// What is known here of a box's newest life, by itself or by others. What others said is told as too old to count

@@ -63,7 +63,7 @@ impl LoadMoves {
         if now < due {
             return (None, Some(due));
         }
-        let found = if situation.complete && !busy { self.choose(situation, hold) } else { None };
+        let found = if situation.complete() && !busy { self.choose(situation, hold) } else { None };
         if found.is_some() {
             self.last = now;
         }
@@ -165,7 +165,7 @@ mod tests {
             params: &params,
             table: &table,
             candidates: (1..).zip(loads).map(candidate).collect(),
-            complete: true,
+            complete_from: Instant::ZERO,
             planted: Planted::default(),
         };
         let (found, _) = moves.next(&situation, false);

@@ -43,8 +43,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) table: &'a ControlTable,
     /// Every live box, this one among them, by id; the pass counts their addresses itself.
     pub(crate) candidates: Vec<Candidate>,
-    /// Every live box's entry is known: what nobody claims is truly unserved.
-    pub(crate) complete: bool,
+    /// From then on every live box's entry is known, as things stand: what nobody claims is truly unserved.
+    pub(crate) complete_from: Instant,
     pub(crate) planted: Planted,
 }
 
@@ -52,6 +52,10 @@ impl Situation<'_> {
     fn candidate(&self, id: IdAddress) -> Option<&Candidate> {
         let at = self.candidates.binary_search_by_key(&id, |candidate| candidate.id).ok()?;
         self.candidates.get(at)
+    }
+
+    fn complete(&self) -> bool {
+        self.now >= self.complete_from
     }
 
     fn available(&self, id: IdAddress) -> bool {
@@ -308,7 +312,7 @@ impl Control {
         if plan.motion.is_none() && situation.draining(holder) && !self.moving_from.contains(&holder) {
             let may = |id| id != holder && !plan.barred(situation.candidate(id), situation.now);
             let to = assignment::choose(address, row.preferred, &situation.candidates, self.rule(situation), may);
-            if to.is_some() && situation.complete {
+            if to.is_some() && situation.complete() {
                 plan.motion = Some(Motion { from: Some(holder), to, reason: Reason::Operator });
                 self.moving_from.insert(holder);
             }
@@ -345,8 +349,8 @@ impl Control {
         if situation.now < self.may_assign_from {
             return self.wake(self.may_assign_from);
         }
-        if !situation.complete {
-            return self.wake(situation.now + situation.params.beat);
+        if !situation.complete() {
+            return self.wake(situation.complete_from);
         }
         if self.assign(address, row, plan, situation, decisions) {
             return;

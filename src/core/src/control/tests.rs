@@ -66,7 +66,7 @@ impl Bench {
             params: &self.params,
             table: &table,
             candidates: (1..=3).map(|n| self.candidate(n, ms(at))).collect(),
-            complete: self.complete,
+            complete_from: if self.complete { ms(at) } else { ms(at + 1) },
             planted: Planted::default(),
         };
         let last_octet =

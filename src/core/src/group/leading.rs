@@ -96,13 +96,16 @@ impl Group {
         self.control_stale = false;
         // An entry that is not to be had within two dead intervals will not be: the box can not reach us.
         let patience = self.params.dead_after * 2;
-        let complete = self.hosts.live().all(|(_, host)| host.known(patience, now));
+        let known = self.hosts.live().all(|(_, host)| host.known(patience, now));
+        let known_from = if known { now } else { now + self.params.beat };
+        // Nor is a box dead whom somebody here heard within the dead interval, though this one did not: it may serve on.
+        let hidden_until = self.hosts.hidden_until(self.params.dead_after, patience);
         let decisions = control.pass(&mut Situation {
             now,
             params: &self.params,
             table: &self.table,
             candidates: self.candidates(now),
-            complete,
+            complete_from: known_from.max(hidden_until.unwrap_or(known_from)),
             planted: self.identity.planted,
         });
         self.last_pass = control.pass_number();

@@ -126,6 +126,11 @@ impl Host {
         news
     }
 
+    /// No message about itself with this number or a later one was here.
+    pub(super) fn lacks(&self, sequence: Sequence) -> bool {
+        sequence > self.latest_news
+    }
+
     /// Neither dead nor gone.
     pub(crate) fn live(&self) -> bool {
         self.state.is_live()

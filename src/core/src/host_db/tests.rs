@@ -83,6 +83,51 @@ fn a_newcomer_learns_from_others_which_messages_are_replays() {
 }
 
 #[test]
+fn a_box_that_only_others_hear_is_waited_for_as_if_it_had_been_heard_here() {
+    let patience = DEAD_AFTER * 2;
+    // Of box 1, heard here last at 1 s as number 10 of its fifth life, and then dead or gone or not: what another says
+    // at 1,400 ms, and until when nobody here knows what the box serves.
+    for (state, life, sequence, age, until) in [
+        (Some(HostState::Dead), 5, 13, 50, Some(1_650)),
+        (Some(HostState::Left), 5, 13, 50, Some(1_650)),
+        // Heard last by both at the same time, or by the other no later than here.
+        (Some(HostState::Dead), 5, 10, 395, None),
+        (Some(HostState::Dead), 5, 10, 200, None),
+        (Some(HostState::Left), 5, 9, 100, None),
+        // Silent to the other, too, for long enough.
+        (Some(HostState::Dead), 5, 13, 300, None),
+        // Known here.
+        (Some(HostState::Up), 5, 13, 50, None),
+        (Some(HostState::Dead), 4, 13, 50, None),
+        // Another life than the one that is known, and a box that is not known at all.
+        (Some(HostState::Up), 6, 1, 50, Some(1_650)),
+        (None, 5, 13, 50, Some(1_650)),
+    ] {
+        let mut db = HostDb::default();
+        if let Some(state) = state {
+            db.admit(id(1), Incarnation(5), Sequence(10), &JUDGE, ms(1_000));
+            let host = db.host_mut(id(1)).unwrap();
+            assert!(host.is_news(Sequence(10)));
+            host.hear(Sequence(10), ms(1_000));
+            host.become_state(state, ms(1_200));
+        }
+        let mut told = |at: u64, sequence: u64| {
+            let (incarnation, sequence) = (Incarnation(life), Sequence(sequence));
+            let heard = Heard { id: id(1), incarnation, sequence, age: Duration::from_millis(age), loss: 0 };
+            db.heard_by_another(&heard, TOLERANCE, DEAD_AFTER, ms(at));
+            db.hidden_until(DEAD_AFTER, patience)
+        };
+        let until = until.map(ms);
+        assert_eq!(told(1_400, sequence), until, "{state:?} {life} {sequence} {age}");
+        if until.is_some() {
+            assert_eq!(told(1_500, sequence + 1), Some(ms(1_750)), "it is still heard there");
+            let last = (2..20).map(|beat| told(1_400 + beat * 100, sequence + beat)).max();
+            assert_eq!(last, Some(Some(ms(1_350 + 600))), "but it is not waited for longer than for any entry");
+        }
+    }
+}
+
+#[test]
 fn nothing_that_a_dead_box_said_is_news_to_a_newcomer_that_was_told_of_it() {
     let long = Duration::from_secs(60);
     let heard = Heard { id: id(1), incarnation: Incarnation(5), sequence: Sequence(70), age: long, loss: 0 };
