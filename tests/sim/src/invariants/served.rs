@@ -10,13 +10,16 @@
 //! - A box whose script failed is not offered the address again for a second (G-55), be it the only one. An order that
 //!   was lost on the way again and again looks the same to the leader: so after more loss than S-5 promises to bear.
 //! - Messages that were sent while the network was slow arrive as late as it was slow.
-//! - With a failback that waits, an address may be on its way home just when the bound ends.
+//! - With a failback that waits, an address may be on its way home just when the bound ends. So it may be to a box that
+//!   came and went too often, at a time that no bound knows (G-64): then the leader says so, and not for longer than a move
+//!   takes.
 //! - Load moves come one by one, each after a box was full for long enough (G-58).
 //! - A drained box gives away one address at a time (G-59).
 
 use super::{Violation, broken};
 use crate::scenario::{Fault, Hearing, Micros, SECOND, Scenario, Scripts};
 use crate::world::{Disturbance, World, address_of};
+use rais_core::notification::Reason;
 
 /// The first back-off (G-55).
 pub const FIRST_BACKOFF: Micros = SECOND;
@@ -75,13 +78,28 @@ pub fn somewhere(world: &World) -> Result<(), Violation> {
             }
             for address in world.scenario.addresses_of(group) {
                 let served = world.running_servers(address_of(address)).iter().any(|server| side.contains(server));
-                if !served && is_known(world, group, &side, address) {
+                if !served && is_known(world, group, &side, address) && !goes_home(world, &side, address) {
                     return broken(world, "S-2 served", format!("nobody serves {}", address_of(address).0));
                 }
             }
         }
     }
     Ok(())
+}
+
+/// The leader is moving it to a box that has been well for long enough just now (G-64).
+fn goes_home(world: &World, side: &[usize], address: usize) -> bool {
+    if world.scenario.configs.iter().all(|config| config.damping.is_none()) {
+        return false;
+    }
+    let Some(view) = side.first().and_then(|leader| world.view(*leader)) else { return false };
+    let rows = view.groups.iter().flat_map(|group| &group.addresses);
+    let mut rows = rows.filter(|row| row.address == address_of(address));
+    let a_move = world.scenario.action() + 4 * world.scenario.telling();
+    rows.any(|row| {
+        let since = view.at.since(row.last_change).as_micros() as Micros;
+        row.reason == Some(Reason::Failback) && since <= a_move
+    })
 }
 
 /// The side must know that the group has the address.
