@@ -409,7 +409,7 @@ fn loop_result(end: Result<io::Result<()>, oneshot::error::RecvError>) -> Result
 
 /// This life's incarnation, and whether it is a guess.
 fn begin_life(store: &Store) -> (Incarnation, bool) {
-    let Start { incarnation, origin } = store.next_incarnation(clock::unix_ms() / 1000);
+    let Start { incarnation, origin } = store.next_incarnation(clock::unix_ms() / 1000, lives::chance());
     let guessed = match origin {
         Origin::Stored | Origin::Time => false,
         Origin::UnsetClock => {

@@ -68,11 +68,11 @@ pub enum Origin {
     /// There was no stored one: a first start, or a new data partition. It is the time in seconds, which is greater
     /// than any counter that started the same way and was raised less than once a second.
     Time,
-    /// As [`Origin::Time`], but the clock was never set: an earlier life may have had it, and peers that know that life
-    /// take this one for a replay. They say so within a beat, and [`Store::incarnation_after`] follows.
+    /// As [`Origin::Time`], but the clock was never set, and chance was added: peers that know a later life take this one
+    /// for a replay. They say so within a beat, and [`Store::incarnation_after`] follows.
     UnsetClock,
-    /// It could not be stored: greater than the last one by the clock alone. Repair the state directory before the
-    /// next start.
+    /// It could not be stored: greater than the last one by the clock alone, or most likely another one by chance. Repair
+    /// the state directory before the next start.
     NotStored(StoreError),
 }
 
@@ -118,26 +118,35 @@ impl Store {
 
     /// Begins a new life: the next incarnation, on disk before it is returned (G-1). It always returns one, because a
     /// box with a failing disk must still serve; [`Start::origin`] says what to warn about. `unix_seconds` is the wall
-    /// clock.
+    /// clock. `chance` is added where neither it nor the disk makes one life differ from the next: else what somebody
+    /// recorded of the last one would fit this one, and after all boxes started anew nobody could tell.
     #[must_use]
-    pub fn next_incarnation(&self, unix_seconds: u64) -> Start {
+    pub fn next_incarnation(&self, unix_seconds: u64, chance: u64) -> Start {
         let (stored, damage) = match self.counter(INCARNATION) {
             Ok(stored) => (stored, None),
             Err(error) => (None, Some(error)),
         };
-        let after = stored.map_or(1, |stored| stored.saturating_add(1));
-        let incarnation =
-            if stored.is_some() && unix_seconds < CLOCK_WAS_SET { after } else { after.max(unix_seconds) };
+        let clock_was_set = unix_seconds >= CLOCK_WAS_SET;
+        let incarnation = match stored {
+            Some(stored) if !clock_was_set => stored.saturating_add(1),
+            Some(stored) => stored.saturating_add(1).max(unix_seconds),
+            None if !clock_was_set => unix_seconds.max(1).saturating_add(chance),
+            None => unix_seconds,
+        };
         // A file that can not be read can be written over: nothing in it is of use.
         match self.write(INCARNATION, format!("{incarnation}\n").as_bytes()) {
-            Err(error) => Start { incarnation: incarnation.max(unix_seconds), origin: Origin::NotStored(error) },
+            Err(error) => {
+                let repeats = stored.is_some() && !clock_was_set;
+                let incarnation = if repeats { incarnation.saturating_add(chance) } else { incarnation };
+                Start { incarnation, origin: Origin::NotStored(error) }
+            }
             Ok(()) => {
                 if let Some(error) = damage {
                     tracing::warn!(%error, incarnation, "the stored incarnation was damaged; counting on from the clock");
                 }
                 let origin = match stored {
                     Some(_) => Origin::Stored,
-                    None if unix_seconds < CLOCK_WAS_SET => Origin::UnsetClock,
+                    None if !clock_was_set => Origin::UnsetClock,
                     None => Origin::Time,
                 };
                 Start { incarnation, origin }
@@ -223,11 +232,11 @@ mod tests {
     #[test]
     fn an_incarnation_grows_with_every_start_and_is_on_disk_before_it_is_used() {
         let (_directory, store) = store();
-        let first = store.next_incarnation(1_700_000_000);
+        let first = store.next_incarnation(1_700_000_000, 7);
         assert!(matches!(first.origin, Origin::Time));
         assert_eq!(first.incarnation, 1_700_000_000);
         // The clock is stepped back: still it grows.
-        let second = store.next_incarnation(5);
+        let second = store.next_incarnation(5, 7);
         assert!(matches!(second.origin, Origin::Stored));
         assert_eq!(second.incarnation, 1_700_000_001);
         assert_eq!(store.counter("incarnation").unwrap(), Some(1_700_000_001));
@@ -236,10 +245,10 @@ mod tests {
     #[test]
     fn a_lost_or_damaged_incarnation_is_followed_by_a_greater_one() {
         let (_directory, store) = store();
-        let before = store.next_incarnation(1_700_000_000).incarnation;
+        let before = store.next_incarnation(1_700_000_000, 7).incarnation;
         for damage in [&b""[..], b"rubbish", b"-1", &[0xff; 8], &[b'9'; 100]] {
             store.write("incarnation", damage).unwrap();
-            let start = store.next_incarnation(1_700_000_009);
+            let start = store.next_incarnation(1_700_000_009, 7);
             assert!(matches!(start.origin, Origin::Time), "{damage:?}");
             assert!(start.incarnation > before, "{damage:?}");
         }
@@ -251,23 +260,25 @@ mod tests {
         store.write("incarnation", b"1700000000\n").unwrap();
         // A directory in the way of the temporary file: an error that root gets too.
         fs::create_dir_all(store.path("incarnation.tmp/in-the-way")).unwrap();
-        let start = store.next_incarnation(1_700_000_500);
+        let start = store.next_incarnation(1_700_000_500, 7);
         assert_eq!(start.incarnation, 1_700_000_500);
         let Origin::NotStored(error) = start.origin else { panic!("{start:?}") };
         assert!(error.to_string().contains("incarnation"), "{error}");
+        // Without a clock nothing else would keep one life from being taken for the next.
+        assert_eq!(store.next_incarnation(0, 7).incarnation, 1_700_000_008);
     }
 
     #[test]
     fn the_clock_makes_up_for_a_state_directory_from_a_copy_and_peers_for_both() {
         let (_directory, store) = store();
         store.write("incarnation", b"1700000000\n").unwrap();
-        let start = store.next_incarnation(1_700_009_000);
+        let start = store.next_incarnation(1_700_009_000, 7);
         assert!(matches!(start, Start { incarnation: 1_700_009_000, origin: Origin::Stored }), "{start:?}");
         for (known, clock, expected) in [(1_800_000_000, 0, 1_800_000_001), (5, 1_900_000_000, 1_900_000_000)] {
             assert_eq!(store.incarnation_after(known, clock).incarnation, expected);
             assert_eq!(store.counter("incarnation").unwrap(), Some(expected));
         }
-        assert_eq!(store.next_incarnation(0).incarnation, 1_900_000_001);
+        assert_eq!(store.next_incarnation(0, 7).incarnation, 1_900_000_001);
         fs::create_dir_all(store.path("incarnation.tmp/in-the-way")).unwrap();
         let start = store.incarnation_after(2_000_000_000, 0);
         assert!(matches!(start, Start { incarnation: 2_000_000_001, origin: Origin::NotStored(_) }), "{start:?}");
@@ -276,7 +287,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_never_set_is_told() {
         let (_directory, store) = store();
-        assert!(matches!(store.next_incarnation(0), Start { incarnation: 1, origin: Origin::UnsetClock }));
+        assert!(matches!(store.next_incarnation(0, 7), Start { incarnation: 8, origin: Origin::UnsetClock }));
     }
 
     #[test]

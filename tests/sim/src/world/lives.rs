@@ -29,6 +29,9 @@ impl SimBox {
             carrier: [true; 2],
             incarnation: 0,
             guesses: false,
+            highest: 0,
+            began: 0,
+            ended: 0,
             orders: StandingOrders::default(),
             quiesced: [false; 2],
             stopping: false,
@@ -122,9 +125,14 @@ impl World {
             return;
         }
         let now = self.now;
+        let remembered = self.is_remembered(index);
         let a_box = &mut self.boxes[index];
         a_box.life += 1;
         a_box.incarnation += 1;
+        if a_box.guesses && !remembered {
+            a_box.incarnation = a_box.highest + 1;
+        }
+        (a_box.began, a_box.highest) = (now, a_box.highest.max(a_box.incarnation));
         a_box.kernel.clear(); // What an earlier life left is removed (G-34).
         a_box.backlog.clear();
         (a_box.frozen, a_box.stopping, a_box.restart_when_stopped) = (false, false, false);
@@ -153,12 +161,22 @@ impl World {
         self.see_who_is_away();
     }
 
+    /// Somebody is there who heard the life before this one. The edge draws a guess by chance, so that it is a number of an
+    /// earlier life once in 65,536 times. It is here each time that somebody can tell; what was recorded of a life with
+    /// this one's number nobody else could tell from this one's words, whatever the protocol.
+    fn is_remembered(&self, index: usize) -> bool {
+        let ended = self.boxes[index].ended;
+        let others = self.boxes.iter().enumerate().filter(|(other, _)| *other != index);
+        others.filter(|(_, other)| other.node.is_some()).any(|(_, other)| other.began < ended)
+    }
+
     /// A box goes on under an incarnation that its peers do not know.
     pub(super) fn live_on(&mut self, index: usize, incarnation: u64) {
         if incarnation <= self.boxes[index].incarnation {
             return;
         }
         self.boxes[index].incarnation = incarnation;
+        self.boxes[index].highest = incarnation;
         // Only now do the others hear it, and it listens anew.
         self.promise_again(0);
         self.prolong_excuses();
@@ -168,6 +186,9 @@ impl World {
 
     pub(super) fn down(&mut self, index: usize) {
         let a_box = &mut self.boxes[index];
+        if a_box.node.is_some() {
+            a_box.ended = self.now;
+        }
         (a_box.node, a_box.frozen, a_box.stopping, a_box.next_tick) = (None, false, false, Micros::MAX);
         a_box.kernel.jobs.clear();
         self.see_who_is_away();

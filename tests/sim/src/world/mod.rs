@@ -148,6 +148,11 @@ pub struct SimBox {
     pub incarnation: u64,
     /// The counter is not what the last life had.
     pub guesses: bool,
+    /// The greatest number that a life of it had.
+    highest: u64,
+    /// When its present life began, and when the one before it ended.
+    began: Micros,
+    ended: Micros,
     /// What is on its disk of what an operator ordered.
     pub orders: StandingOrders,
     /// An operator quiesced it, in each group.
