@@ -32,7 +32,7 @@ pub enum Mutation {
     /// A box obeys orders to its earlier life, and what was said before it listened it takes for new (G-1, G-20). Either
     /// guard alone keeps it from the orders.
     ObeyPastOrders,
-    /// What was said before a box listened it takes for new (G-1).
+    /// What was said before a box listened it takes for new (G-1), and for the word of who heard this life.
     OpenWindow,
     /// A full box hands addresses on at once, wherever they fit or not (G-58).
     MoveLoadAtOnce,

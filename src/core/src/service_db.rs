@@ -16,7 +16,8 @@ pub(crate) struct Home {
     pub(crate) preferred: IdAddress,
     /// When that box last served it or could have: the countdown starts here.
     pub(crate) last_home: Instant,
-    /// That was seen or told, not assumed: this box found the owner unwell and nobody said yet since when.
+    /// That was seen or told, not assumed: this box found the owner unwell and nobody said yet since when, or only boxes
+    /// said so whose words may be a recording.
     pub(crate) sure: bool,
 }
 
@@ -70,6 +71,11 @@ impl ServiceDb {
         self.homes.get(&address).map(|home| home.last_home).or_else(|| self.expired.get(&address).copied())
     }
 
+    /// It is known for sure how long the address has been away, or that its time ran out.
+    pub(crate) fn knows(&self, address: ServiceAddress) -> bool {
+        self.homes.get(&address).map_or_else(|| self.expired.contains_key(&address), |home| home.sure)
+    }
+
     /// All preferred addresses.
     pub(crate) fn homes(&self) -> impl Iterator<Item = (ServiceAddress, Home)> + '_ {
         self.homes.iter().map(|(address, home)| (*address, *home))
@@ -88,7 +94,8 @@ impl ServiceDb {
         before != self.homes.len()
     }
 
-    /// A live box says that it owns these. What ran out comes back only if the box is well and just said so (`news`).
+    /// A live box says that it owns these; `proven`: that is no recording. What ran out comes back only if the box is
+    /// well and just said so (`news`).
     /// `false`: the group has too many addresses, and some were not taken.
     ///
     /// Of several boxes configured with one address the lowest of those that stand best owns it: who replaces a dead box
@@ -98,6 +105,7 @@ impl ServiceDb {
         owner: IdAddress,
         addresses: &[ServiceAddress],
         standing: impl Fn(IdAddress) -> Standing,
+        proven: bool,
         news: bool,
         now: Instant,
     ) -> bool {
@@ -113,7 +121,7 @@ impl ServiceDb {
                 None if full => room = false,
                 None => {
                     self.expired.remove(address);
-                    self.homes.insert(*address, Home { preferred: owner, last_home: now, sure: home });
+                    self.homes.insert(*address, Home { preferred: owner, last_home: now, sure: home && proven });
                     self.note(now);
                 }
             }
@@ -131,9 +139,20 @@ impl ServiceDb {
         }
     }
 
-    /// A peer tells of an address away from home for `age` (G-22). `false`: the group has too many addresses.
-    pub(crate) fn told(&mut self, address: ServiceAddress, preferred: IdAddress, age: Duration, now: Instant) -> bool {
+    /// A peer tells of an address away from home for `age` (G-22); `proven`: that is no recording. `false`: the group has
+    /// too many addresses.
+    pub(crate) fn told(
+        &mut self,
+        address: ServiceAddress,
+        preferred: IdAddress,
+        age: Duration,
+        proven: bool,
+        now: Instant,
+    ) -> bool {
         let last_home = now.before(age);
+        if !proven && self.last_home(address).is_some() {
+            return true;
+        }
         if let Some(home) = self.homes.get_mut(&address).filter(|home| !home.sure) {
             (home.last_home, home.sure) = (last_home, true);
             self.note(last_home);
@@ -158,7 +177,7 @@ impl ServiceDb {
             None if full => false,
             None => {
                 self.expired.remove(&address);
-                self.homes.insert(address, Home { preferred, last_home, sure: true });
+                self.homes.insert(address, Home { preferred, last_home, sure: proven });
                 self.note(last_home);
                 true
             }
@@ -183,17 +202,24 @@ impl ServiceDb {
         self.homes.values_mut().for_each(|home| home.last_home = now);
     }
 
-    /// Removes and returns the addresses whose time ran out (G-50, G-56).
-    pub(crate) fn expire(&mut self, now: Instant) -> Vec<ServiceAddress> {
-        if self.orphan_timeout.is_none() {
-            return Vec::new();
-        }
-        let over: Vec<_> = self.homes().filter(|(_, home)| self.has_run_out(home.last_home, now)).collect();
+    /// Forgets a preferred address, as if nobody had told of it.
+    pub(crate) fn forget(&mut self, address: ServiceAddress) {
+        self.homes.remove(&address);
+    }
+
+    /// Removes and returns the addresses whose time ran out (G-50, G-56), but for those whose owner is well.
+    pub(crate) fn expire(&mut self, is_home: impl Fn(IdAddress) -> bool, now: Instant) -> Vec<ServiceAddress> {
+        let Some(timeout) = self.orphan_timeout else { return Vec::new() };
+        let run_out = self.homes().filter(|(_, home)| self.has_run_out(home.last_home, now));
+        let (kept, over): (Vec<_>, Vec<_>) = run_out.partition(|(_, home)| is_home(home.preferred));
         for (address, home) in &over {
             self.homes.remove(address);
             self.expired.insert(*address, home.last_home);
         }
-        self.earliest = self.homes.values().map(|home| home.last_home).min();
+        let running = self.homes.values().map(|home| home.last_home).filter(|at| !self.has_run_out(*at, now));
+        // Who is well and has not said so yet to this box does so within this time, or is not.
+        let again = now.before(timeout) + self.tolerance;
+        self.earliest = running.chain((!kept.is_empty()).then_some(again)).min();
         while self.expired.len() > MAX_ADDRESSES {
             self.expired.pop_first();
         }
@@ -228,7 +254,7 @@ mod tests {
     #[test]
     fn a_box_that_no_longer_names_an_address_takes_it_out_of_the_group() {
         let mut db = db();
-        assert!(db.owns(id(1), &[address(1), address(2)], all_well, true, secs(0)));
+        assert!(db.owns(id(1), &[address(1), address(2)], all_well, true, true, secs(0)));
         db.disowns(id(1), &[address(2)]);
         assert!(!db.contains(address(1)));
         assert!(db.contains(address(2)) && db.contains(address(200)));
@@ -239,7 +265,7 @@ mod tests {
         for order in [[1, 2], [2, 1]] {
             let mut db = db();
             for owner in order {
-                db.owns(id(owner), &[address(7)], all_well, true, secs(0));
+                db.owns(id(owner), &[address(7)], all_well, true, true, secs(0));
             }
             assert_eq!(db.home(address(7)).unwrap().preferred, id(1), "{order:?}");
         }
@@ -267,10 +293,10 @@ mod tests {
                     2
                 }]
             };
-            db.owns(id(1), &[address(7)], all_well, true, secs(0));
-            db.owns(id(names), &[address(7)], standing, true, secs(1));
+            db.owns(id(1), &[address(7)], all_well, true, true, secs(0));
+            db.owns(id(names), &[address(7)], standing, true, true, secs(1));
             assert_eq!(db.home(address(7)).unwrap().preferred, id(owner), "{stand:?} {names}");
-            db.owns(id(1), &[address(7)], all_well, true, secs(2));
+            db.owns(id(1), &[address(7)], all_well, true, true, secs(2));
             assert_eq!(db.home(address(7)).unwrap().preferred, id(1), "it has it back when it is well");
         }
     }
@@ -278,31 +304,55 @@ mod tests {
     #[test]
     fn an_orphan_runs_out_once_and_a_slower_peer_does_not_bring_it_back() {
         let mut db = db();
-        db.owns(id(1), &[address(1)], all_well, true, secs(0));
+        db.owns(id(1), &[address(1)], all_well, true, true, secs(0));
         assert_eq!(db.timeout(), Some(secs(10)));
-        assert!(db.expire(ms(9_999)).is_empty());
-        assert_eq!(db.expire(secs(10)), [address(1)]);
-        assert!(db.told(address(1), id(1), Duration::from_millis(9_990), ms(10_001)));
+        assert!(db.expire(|_| false, ms(9_999)).is_empty());
+        assert_eq!(db.expire(|_| false, secs(10)), [address(1)]);
+        assert!(db.told(address(1), id(1), Duration::from_millis(9_990), true, ms(10_001)));
         assert!(!db.contains(address(1)));
-        db.owns(id(1), &[address(1)], |_| Standing::Unwell, true, secs(11));
+        db.owns(id(1), &[address(1)], |_| Standing::Unwell, true, true, secs(11));
         assert!(!db.contains(address(1)), "nor does its own box while it is not ok");
-        db.owns(id(1), &[address(1)], all_well, true, secs(11));
+        db.owns(id(1), &[address(1)], all_well, true, true, secs(11));
         assert!(db.contains(address(1)), "but when it is well, it does");
+    }
+
+    #[test]
+    fn what_may_be_a_recording_says_nothing_of_how_long_an_address_has_been_away() {
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(4));
+        let since = |db: &ServiceDb| db.home(address(1)).map(|home| home.last_home);
+        let mut db = db();
+        assert!(db.told(address(1), id(1), short, false, secs(5)));
+        assert!(db.contains(address(1)) && !db.knows(address(1)));
+        assert!(db.told(address(1), id(1), long, true, secs(5)));
+        assert!(db.told(address(1), id(1), Duration::ZERO, false, secs(6)));
+        assert_eq!((since(&db), db.knows(address(1))), (Some(secs(1)), true));
+        assert_eq!(db.expire(|_| false, secs(11)), [address(1)]);
+        assert!(db.told(address(1), id(1), Duration::ZERO, false, secs(12)));
+        assert!(!db.contains(address(1)), "what ran out stays so");
+    }
+
+    #[test]
+    fn no_time_runs_out_while_the_owner_is_well_and_it_is_looked_for_again_later() {
+        let mut db = db();
+        db.owns(id(1), &[address(1)], all_well, true, true, secs(0));
+        assert!(db.expire(|_| true, secs(10)).is_empty());
+        assert_eq!(db.timeout(), Some(ms(10_300)));
+        assert_eq!(db.expire(|_| false, ms(10_300)), [address(1)]);
     }
 
     #[test]
     fn boxes_that_tell_each_other_of_an_orphan_do_not_keep_it_young() {
         let (mut a, mut b) = (db(), db());
-        a.owns(id(1), &[address(1)], all_well, true, secs(0));
-        b.told(address(1), id(1), Duration::ZERO, ms(50));
+        a.owns(id(1), &[address(1)], all_well, true, true, secs(0));
+        b.told(address(1), id(1), Duration::ZERO, true, ms(50));
         for beat in 1..100 {
             let now = ms(beat * 100);
             let age = |db: &ServiceDb| now.since(db.home(address(1)).unwrap().last_home);
             let (of_a, of_b) = (age(&a), age(&b));
-            a.told(address(1), id(1), of_b, ms(beat * 100 + 50));
-            b.told(address(1), id(1), of_a, ms(beat * 100 + 50));
+            a.told(address(1), id(1), of_b, true, ms(beat * 100 + 50));
+            b.told(address(1), id(1), of_a, true, ms(beat * 100 + 50));
         }
-        assert_eq!(a.expire(secs(10)), [address(1)]);
-        assert_eq!(b.expire(ms(10_050)), [address(1)]);
+        assert_eq!(a.expire(|_| false, secs(10)), [address(1)]);
+        assert_eq!(b.expire(|_| false, ms(10_050)), [address(1)]);
     }
 }

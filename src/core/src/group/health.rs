@@ -13,8 +13,10 @@ use crate::notification::{HostState, Notification, Reason};
 use crate::operator::Intent;
 use crate::outbox::Outbox;
 use crate::params::Failback;
+use crate::quantity::Sequence;
 use crate::service_db::{Home, Standing};
 use crate::time::{Duration, Instant};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 impl Group {
@@ -119,6 +121,7 @@ impl Group {
         self.judge_owners(id, now);
         if was_live && !state.is_live() {
             self.claims_changed(&claims, &[], now);
+            self.forget_doubtful();
         } else if !was_live {
             // Where it was, it may have served what we serve, and clients may have learnt it.
             self.announce_everything(now);
@@ -150,7 +153,8 @@ impl Group {
                 (false, false) => Standing::Gone,
             }
         };
-        if !self.services.owns(owner, preferred, standing, news, now) {
+        let proven = self.is_proven(owner);
+        if !self.services.owns(owner, preferred, standing, proven, news, now) {
             self.drop_one(DropCause::OverLimit);
         }
     }
@@ -208,9 +212,58 @@ impl Group {
         }
     }
 
-    /// When a box was last known to be well, if it is held to be.
+    /// When a box was last known to be well, if it is held to be, and what was heard is no recording.
     pub(super) fn seen_home(&self, id: IdAddress, now: Instant) -> Option<Instant> {
-        self.is_home(id).then(|| self.hosts.host(id).map_or(now, |host| host.vouched()))
+        let known = self.is_home(id) && self.is_proven(id);
+        known.then(|| self.hosts.host(id).map_or(now, |host| host.vouched()))
+    }
+
+    /// What a box says is said now: it has said that it heard this life of this box. Until then it may be what somebody
+    /// recorded, and good enough for a dead interval in which this box decides nothing; but not for how long an address
+    /// has been away.
+    pub(super) fn is_proven(&self, id: IdAddress) -> bool {
+        id == self.params.id || self.hosts.host(id).is_some_and(|host| self.is_said_now(host, Sequence(u64::MAX)))
+    }
+
+    /// The same for what the box said in the message with this number.
+    pub(super) fn is_said_now(&self, host: &Host, sequence: Sequence) -> bool {
+        self.identity.planted.is(Mutation::OpenWindow) || host.proven_from.is_some_and(|from| sequence >= from)
+    }
+
+    /// A box said in the message with this number that it heard this life.
+    pub(super) fn prove(&mut self, id: IdAddress, sequence: Sequence, now: Instant) {
+        // A life that repeats another's number would take what was said to that for said to it, until it is told.
+        let outlived = self.told_life.is_some_and(|told| told < self.identity.incarnation);
+        let in_doubt = self.may_be_taken_for_an_earlier_life() && !outlived;
+        let unproven = |host: &&mut Host| host.proven_from.is_none() && !in_doubt;
+        let Some(host) = self.hosts.host_mut(id).filter(unproven) else { return };
+        host.proven_from = Some(sequence);
+        self.see_home_of(id, now);
+        self.touch_table();
+    }
+
+    /// Somebody has something to do with an address, be it this box.
+    fn is_held(&self, address: ServiceAddress) -> bool {
+        let claims = |host: &Host| host.entry.as_ref().is_some_and(|entry| entry.claim(address).is_some());
+        self.holdings.contains_key(&address) || self.hosts.live().any(|(_, host)| claims(host))
+    }
+
+    /// An address that nobody holds, and that only boxes told of which never heard this one: as far as anybody can tell
+    /// its time ran out long ago. It is given to nobody.
+    pub(super) fn is_doubtful(&self, address: ServiceAddress, home: Home) -> bool {
+        let runs_out = self.params.orphan_timeout.is_some();
+        runs_out && !home.sure && !self.is_proven(home.preferred) && !self.is_held(address)
+    }
+
+    /// Forgets doubtful addresses whose owners are gone by the time this box decides something, or since.
+    pub(super) fn forget_doubtful(&mut self) {
+        let gone = |home: &Home| home.preferred != self.params.id && !self.hosts.is_live(home.preferred);
+        let doubtful = self.services.homes().filter(|(address, home)| gone(home) && self.is_doubtful(*address, *home));
+        let doubtful: Vec<_> = doubtful.map(|(address, _)| address).filter(|_| self.settled).collect();
+        for address in doubtful {
+            self.services.forget(address);
+            self.touch_table();
+        }
     }
 
     pub(super) fn expire_orphans(&mut self, now: Instant, out: &mut Outbox) {
@@ -218,7 +271,9 @@ impl Group {
             return;
         }
         self.see_who_is_home(now);
-        for address in self.services.expire(now) {
+        let home: BTreeSet<_> =
+            self.hosts.live().map(|(id, _)| id).chain([self.params.id]).filter(|id| self.is_home(*id)).collect();
+        for address in self.services.expire(|id| home.contains(&id), now) {
             out.push(Action::Notify(Notification::OrphanExpired { group: self.name.clone(), address }));
             self.release(address, Reason::Expired, now, out);
             self.touch_table();

@@ -71,6 +71,8 @@ impl Group {
 
     /// Takes note of an order to acquire (`Some`) or release, this box's own or another's.
     pub(super) fn note_order(&mut self, address: ServiceAddress, acquirer: Option<IdAddress>, now: Instant) {
+        // What this box is to acquire itself it does or does not, and knows; an order that it did not obey is nobody's choice.
+        let acquirer = acquirer.filter(|acquirer| *acquirer != self.params.id);
         match (acquirer, &mut self.control) {
             (Some(host), Some(control)) => {
                 control.adopt(address, host, now + choice_patience(&self.params), now);

@@ -55,7 +55,7 @@ impl Group {
         (self.identity.incarnation, self.identity.began) = (incarnation, now);
         (self.listening_since, self.settled, self.control) = (now, false, None);
         for (_, host) in self.hosts.iter_mut() {
-            host.heard_us = None;
+            (host.heard_us, host.proven_from) = (None, None);
         }
         (self.entry_stale, self.entry_unsent) = (true, true);
         self.status_changed(out);

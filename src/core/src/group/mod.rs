@@ -435,6 +435,7 @@ impl Group {
             if self.available() {
                 self.healthy_since = self.healthy_since.or(Some(now));
             }
+            self.forget_doubtful();
             self.status_changed(out);
         }
     }
@@ -474,7 +475,8 @@ impl Group {
     /// Builds the control table anew from both databases (G-51).
     fn rebuild_table(&mut self, now: Instant, out: &mut Outbox) {
         (self.table_stale, self.last_rebuild) = (false, now);
-        let homes = self.services.homes().map(|(address, home)| (address, Some(home.preferred)));
+        let homes = self.services.homes().filter(|(address, home)| !self.is_doubtful(*address, *home));
+        let homes = homes.map(|(address, home)| (address, Some(home.preferred)));
         let pool = self.services.pool().filter(|address| self.services.home(*address).is_none());
         let own: Vec<_> = self.own_claims().collect();
         let others = self.hosts.live().filter_map(|(id, host)| Some((id, host.entry.as_ref()?.claims.as_slice())));

@@ -100,7 +100,7 @@ impl Group {
             if let Some(host) = self.hosts.host_mut(sender) {
                 host.take_status(status);
             }
-            self.hear_of_others(sender, &heard, now, out);
+            self.hear_of_others((sender, sequence), &heard, now, out);
         }
         let Some(host) = self.hosts.host_mut(sender) else { return };
         // Only now: until it was heard last the box was as it was before. What comes after later news proves nothing: it
@@ -110,20 +110,29 @@ impl Group {
         }
         self.control_stale |= reachable != host.reachable(self.params.dead_after, now);
         host.told_of(entry_version, now);
+        if host.wants_asking_again(self.params.beat, now) {
+            self.send(Body::Ask(Ask { host: sender, known: EntryVersion::default() }), out);
+        }
         match part {
             Some(part) => {
-                self.hear_of_orphans(&part.rows, now);
+                self.hear_of_orphans((sender, sequence), &part.rows, news, now);
                 self.take_part(sender, entry_version, &part, now, out);
             }
-            None if host.wants_asking(self.params.beat, now) => {
-                let known = host.known_version();
-                self.send(Body::Ask(Ask { host: sender, known }), out);
-            }
-            None => {}
+            None => self.ask_for_entry(sender, now, out),
         }
         if unknown {
             // It may know as little of us.
             self.schedule.owe_entry();
+            self.schedule.greet(sender);
+        }
+    }
+
+    /// Asks a box for its entry, if that is lacking and it was not asked just now (G-3).
+    fn ask_for_entry(&mut self, id: IdAddress, now: Instant, out: &mut Outbox) {
+        let Some(host) = self.hosts.host_mut(id) else { return };
+        if host.wants_asking(self.params.beat, now) {
+            let known = host.known_version();
+            self.send(Body::Ask(Ask { host: id, known }), out);
         }
     }
 
@@ -176,7 +185,13 @@ impl Group {
         all <= VOUCHERS || before_me.count() < VOUCHERS
     }
 
-    fn hear_of_others(&mut self, sender: IdAddress, heard: &[Heard], now: Instant, out: &mut Outbox) {
+    fn hear_of_others(
+        &mut self,
+        (sender, sequence): (IdAddress, Sequence),
+        heard: &[Heard],
+        now: Instant,
+        out: &mut Outbox,
+    ) {
         for heard in heard {
             if heard.id != self.params.id {
                 let told_now = self.identity.planted.is(Mutation::DoubleCountAges);
@@ -191,11 +206,14 @@ impl Group {
                 if let Some(sent) = self.schedule.sent_at(heard.sequence) {
                     host.liveness.returned(now.since(sent).saturating_sub(heard.age));
                 }
+                self.prove(sender, sequence, now);
             }
         }
     }
 
-    fn hear_of_orphans(&mut self, rows: &[Row], now: Instant) {
+    fn hear_of_orphans(&mut self, (sender, sequence): (IdAddress, Sequence), rows: &[Row], news: bool, now: Instant) {
+        let proven = self.hosts.host(sender).is_some_and(|host| self.is_said_now(host, sequence));
+        let news = news || self.identity.planted.is(Mutation::OpenWindow);
         for row in rows {
             let Row::Orphan { address, preferred, age } = *row else { continue };
             // Whether a box that we hear owns an address it says itself.
@@ -207,7 +225,14 @@ impl Group {
                 continue;
             }
             let known = self.services.contains(address);
-            if !self.services.told(address, preferred, age, now) {
+            // What comes after later news may be a recording of what was lost on the way.
+            if !(proven && news) && self.services.knows(address) {
+                continue;
+            }
+            if let Some(host) = self.hosts.host_mut(sender) {
+                host.told_doubtful |= !proven;
+            }
+            if !self.services.told(address, preferred, age, proven, now) {
                 self.drop_one(DropCause::OverLimit);
             }
             if known != self.services.contains(address) {

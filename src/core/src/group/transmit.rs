@@ -97,6 +97,12 @@ impl Schedule {
     /// Somebody asked for a box that this one heard lately.
     pub(super) fn vouch_for(&mut self, host: IdAddress) {
         self.answer = true;
+        self.greet(host);
+    }
+
+    /// A box is new here: the next message tells it that it was heard, in a large group, too, so that it knows at once whose
+    /// words are no recording.
+    pub(super) fn greet(&mut self, host: IdAddress) {
         self.vouched.insert(host);
     }
 

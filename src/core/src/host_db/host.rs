@@ -48,6 +48,11 @@ pub(crate) struct Host {
     pub(crate) links: Vec<Link>,
     /// When, by its own account, it last heard this box.
     pub(crate) heard_us: Option<Instant>,
+    /// The first message in which it said so of this box's present life: this one and what follows are no recordings of
+    /// an earlier time.
+    pub(crate) proven_from: Option<Sequence>,
+    /// It told of orphans before that: how long they have been away it is to say again.
+    pub(crate) told_doubtful: bool,
     pub(crate) state: HostState,
     pub(crate) transitions: u32,
     pub(crate) last_change: Instant,
@@ -111,6 +116,8 @@ impl Host {
             asks: Asks::default(),
             links: Vec::new(),
             heard_us: None,
+            proven_from: None,
+            told_doubtful: false,
             state: HostState::Dead,
             transitions: 0,
             last_change: now,
@@ -268,6 +275,17 @@ impl Host {
         due
     }
 
+    /// Says whether to ask the box for its entry now to know how old is what it told of, if it was not asked within
+    /// `interval`.
+    pub(crate) fn wants_asking_again(&mut self, interval: Duration, now: Instant) -> bool {
+        let wants = self.proven_from.is_some() && self.told_doubtful;
+        let due = wants && self.asked.is_none_or(|asked| now.since(asked) >= interval);
+        if due {
+            (self.asked, self.told_doubtful) = (Some(now), false);
+        }
+        due
+    }
+
     /// Takes in the state; `true` if it changed.
     pub(crate) fn become_state(&mut self, state: HostState, now: Instant) -> bool {
         if state == self.state {
@@ -281,7 +299,8 @@ impl Host {
         self.healthy_since = (state == HostState::Up).then_some(now);
         if !self.live() {
             (self.entry, self.assembly, self.heard_us) = (None, Assembly::default(), None);
-            self.lacking_since = Some(now);
+            // What comes back may be a life that repeats this one's number, whose entry has changed less often.
+            (self.told_version, self.lacking_since) = (EntryVersion::default(), Some(now));
             self.asked = None;
         }
         true

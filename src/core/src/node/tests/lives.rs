@@ -2,7 +2,8 @@
 //! was said can make use of it.
 
 use super::*;
-use crate::info_message::{Heard, Info};
+use crate::info_message::{EntryPart, Heard, Info, Row};
+use crate::notification::HostState;
 use crate::quantity::EntryVersion;
 use alloc::vec;
 
@@ -31,8 +32,12 @@ fn outlived(lab: &Lab, n: u8) -> Vec<u64> {
 
 /// A beat of box 1 in its life 5, which says that it heard these.
 fn beat_that_heard(sequence: u64, heard: Vec<Heard>) -> Input {
+    beat_of_box_1(sequence, heard, None)
+}
+
+fn beat_of_box_1(sequence: u64, heard: Vec<Heard>, part: Option<EntryPart>) -> Input {
     let status = crate::samples::status("box-1");
-    let body = Body::Info(Info { status, entry_version: EntryVersion(1), part: None, heard });
+    let body = Body::Info(Info { status, entry_version: EntryVersion(1), part, heard });
     let message = Message { sender: id(1), incarnation: Incarnation(5), sequence: Sequence(sequence), body };
     Input::Received { group: group_name(), interface: control(), message }
 }
@@ -128,6 +133,29 @@ fn a_guessed_life_takes_nothing_before_its_peers_had_time_to_tell() {
         assert_eq!(acquires > 0, obeys, "guessed: {guessed}");
         lab.run_until(secs(2));
         assert_eq!(lab.server(2), Some(id(2)), "guessed: {guessed}");
+    }
+}
+
+#[test]
+fn an_address_that_runs_out_is_not_served_because_of_a_box_that_may_be_a_recording() {
+    // Box 2 hears box 1, once, before or after it is settled; the address runs out or not; box 1 says that it heard box 2
+    // or not: is its address taken over then?
+    for (at, runs_out, proven, taken_over) in
+        [(10, true, false, false), (1000, true, false, false), (10, false, false, true), (10, true, true, true)]
+    {
+        let mut params = life(2, 7, false);
+        params.groups.get_mut(&group_name()).unwrap().orphan_timeout = runs_out.then_some(Duration::from_secs(60));
+        let mut lab = Lab::of([params]);
+        lab.run_until(ms(at));
+        let heard = if proven { vec![Heard { age: Duration::ZERO, ..heard(2, 7, 1) }] } else { vec![] };
+        let rows = [Row::Preferred(address(1))].into();
+        let entry = EntryPart { index: 0, count: 1, control_addresses: Vec::new(), rows };
+        lab.input(2, beat_of_box_1(10, heard, Some(entry)));
+        lab.run_until(secs(2));
+        let what = alloc::format!("heard at {at} ms, runs out: {runs_out}, proven: {proven}");
+        assert_eq!(lab.view(2).hosts.iter().find(|host| host.id == id(1)).unwrap().state, HostState::Dead, "{what}");
+        assert_eq!(lab.server(1), taken_over.then_some(id(2)), "{what}");
+        assert_eq!(lab.server(2), Some(id(2)), "{what}");
     }
 }
 
