@@ -55,7 +55,7 @@ async fn follow(
     reloader: &Reloader,
 ) -> Result<(), NetlinkError> {
     // Opened before listing: nothing is missed in between.
-    let mut events = Events::of_links_and_removals()?;
+    let mut events = Events::open()?;
     let mut list = true;
     // What happened meanwhile nobody heard.
     carriers.pass_on(Event::Overrun);
@@ -93,7 +93,7 @@ async fn follow(
                 }
                 Event::LinkGone(link) => carriers.link(&running.borrow(), &link, false),
                 Event::Overrun => list = true,
-                Event::Address(_) | Event::AddressGone(_) | Event::RouteGone(_) => {}
+                Event::AddressGone(_) | Event::RouteGone(_) => {}
             },
         }
     }

@@ -120,7 +120,6 @@ impl Own {
                 Event::RouteGone(_) | Event::Overrun => undone = true,
                 Event::Link(link) => undone |= self.comes_up(&link, running),
                 Event::LinkGone(link) => drop(self.links.remove(&link.index)),
-                Event::Address(_) => {}
             }
         }
         if undone {

@@ -187,7 +187,7 @@ impl Survey {
                 }
             }
             Event::Overrun => {}
-            Event::Address(_) | Event::AddressGone(_) | Event::RouteGone(_) => return,
+            Event::AddressGone(_) | Event::RouteGone(_) => return,
         }
         self.stale = true;
     }

@@ -1,7 +1,7 @@
-//! What changes in the kernel without raisd asking: carriers, links, addresses, routes.
+//! What changes in the kernel without raisd asking: carriers, links, and addresses and routes that go.
 //!
-//! One thread waits on two subscriptions: the renewals of a thousand service addresses are a thousand events, and a lost
-//! carrier must not queue behind them.
+//! One thread waits on two subscriptions: a thousand addresses that go are a thousand events, and a lost carrier must not
+//! queue behind them.
 //!
 //! The kernel tells of a lost carrier at once, unless it told of any link within the last second: then it waits for that
 //! second to pass (`net/core/link_watch.c`), and a switch that dies takes two carriers at about the same time. So for
@@ -11,7 +11,7 @@
 
 use super::carrier::Carriers;
 use super::connection::{Connection, broken};
-use super::{Address, Link, NetlinkError, Owner, ROUTE_MARK, Route, address, link, route, worker};
+use super::{Address, Link, NetlinkError, ROUTE_MARK, Route, address, link, route, worker};
 use crate::os::filter::{self, ALL, JUMP_IF_EQUAL, LOAD_HALF, LOAD_OCTET, LOAD_WORD, RETURN, step};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -49,8 +49,6 @@ pub enum Event {
     Link(Link),
     /// A link is gone.
     LinkGone(Link),
-    /// An address appeared or changed. Renewals of service addresses are not told.
-    Address(Address),
     /// An address is gone.
     AddressGone(Address),
     /// A route of ours is gone. The kernel does not tell of those that go with their link.
@@ -64,29 +62,14 @@ pub enum Event {
 pub struct Events(mpsc::Receiver<Event>);
 
 impl Events {
-    /// Opens it. To miss nothing, open it before listing links.
+    /// Opens it. To miss nothing, open it before listing links. Every renewal of every service address is an event to the
+    /// kernel too, and every end of one that lingers: of those it wakes nobody up.
     ///
     /// # Errors
     /// [`NetlinkError::Socket`].
     pub fn open() -> Result<Self, NetlinkError> {
-        Self::subscribed(|| subscribe(ADDRESSES, None))
-    }
-
-    /// Opens it for links, and for addresses and routes of ours that go. Every renewal of every service address is an
-    /// event too, and every end of one that lingers: of those the kernel wakes nobody up.
-    ///
-    /// # Errors
-    /// [`NetlinkError::Socket`].
-    pub fn of_links_and_removals() -> Result<Self, NetlinkError> {
-        let routes = [MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route];
-        Self::subscribed(move || subscribe(&[ADDRESSES, &routes].concat(), Some(&removals())))
-    }
-
-    fn subscribed(
-        addresses: impl FnOnce() -> Result<Subscription, NetlinkError> + Send + 'static,
-    ) -> Result<Self, NetlinkError> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        worker::start("link-events", async move || Watch::open(addresses()?, sender).await, Watch::run)?;
+        worker::start("link-events", async move || Watch::open(sender).await, Watch::run)?;
         Ok(Self(receiver))
     }
 
@@ -105,7 +88,7 @@ type Subscription = BoxStream<'static, NetlinkPayload<RouteNetlinkMessage>>;
 /// The thread's own.
 struct Watch {
     links: Subscription,
-    addresses: Subscription,
+    removals: Subscription,
     connection: Connection,
     /// Every link's name, and whether it was last said to have a carrier.
     told: BTreeMap<u32, (String, bool)>,
@@ -118,15 +101,15 @@ struct Watch {
 }
 
 impl Watch {
-    async fn open(addresses: Subscription, sender: mpsc::Sender<Event>) -> Result<Self, NetlinkError> {
-        let links = subscribe(&[MulticastGroup::Link], None)?;
+    async fn open(sender: mpsc::Sender<Event>) -> Result<Self, NetlinkError> {
+        let (removals, links) = (subscribe(REMOVALS, Some(&removals()))?, subscribe(&[MulticastGroup::Link], None)?);
         let mut connection = Connection::open()?;
         let present = link::list_bare(&mut connection).await?;
         let told = present.into_iter().map(|link| (link.index, (link.name, link.carrier))).collect();
         let carriers = Carriers::open()?;
         // There may have been news just before.
         let (news, looks) = (Instant::now(), Looks::begin()?);
-        Ok(Self { links, addresses, connection, told, carriers, news, looks, sender, overrun: false })
+        Ok(Self { links, removals, connection, told, carriers, news, looks, sender, overrun: false })
     }
 
     async fn run(mut self) {
@@ -151,7 +134,7 @@ impl Watch {
                 due?;
                 return self.look().await;
             }
-            payload = self.addresses.next() => payload,
+            payload = self.removals.next() => payload,
         };
         event(payload.ok_or(NetlinkError::Socket(Errno::EPIPE))?).into_iter().for_each(|event| self.tell(event));
         Ok(())
@@ -174,7 +157,7 @@ impl Watch {
         match &event {
             Event::Link(link) => drop(self.told.insert(link.index, (link.name.clone(), link.carrier))),
             Event::LinkGone(link) => drop(self.told.remove(&link.index)),
-            Event::Address(_) | Event::AddressGone(_) | Event::RouteGone(_) | Event::Overrun => {}
+            Event::AddressGone(_) | Event::RouteGone(_) | Event::Overrun => {}
         }
         if self.overrun {
             self.overrun = self.sender.try_send(Event::Overrun).is_err();
@@ -233,7 +216,9 @@ impl Looks {
     }
 }
 
-const ADDRESSES: &[MulticastGroup] = &[MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+/// Where the kernel tells of them, among much else.
+const REMOVALS: &[MulticastGroup] =
+    &[MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr, MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route];
 
 /// A filter for messages that tell of an address that is gone, but not from `lo`, or of a route of ours.
 fn removals() -> [SockFilter; 9] {
@@ -276,9 +261,6 @@ fn event(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<Event> {
     match message {
         RouteNetlinkMessage::NewLink(message) => Some(Event::Link(link::from_message(&message))),
         RouteNetlinkMessage::DelLink(message) => Some(Event::LinkGone(link::from_message(&message))),
-        RouteNetlinkMessage::NewAddress(message) => {
-            address::from_message(&message).filter(|address| address.owner != Owner::Service).map(Event::Address)
-        }
         RouteNetlinkMessage::DelAddress(message) => address::from_message(&message).map(Event::AddressGone),
         RouteNetlinkMessage::DelRoute(message) => {
             route::from_message(&message).filter(|route| route.ours).map(Event::RouteGone)

@@ -58,8 +58,6 @@ fn an_address_that_is_removed_behind_our_back_is_told() {
         box_.ip("address del 10.9.0.1/24 dev eth0");
         let gone: IpAddr = "10.9.0.1".parse().unwrap();
         next_matching(&mut events, |event| matches!(event, Event::AddressGone(entry) if entry.address == gone)).await;
-        box_.ip("address add 10.9.0.1/24 dev eth0");
-        next_matching(&mut events, |event| matches!(event, Event::Address(entry) if entry.address == gone)).await;
     });
 }
 
@@ -81,7 +79,7 @@ fn of_addresses_and_routes_only_removals_are_told_and_not_those_of_what_lingered
     box_.block_on(async {
         let netlink = Netlink::connect().unwrap();
         let eth0 = netlink.find_link(Selector::KernelName("eth0".into())).await.unwrap().index;
-        let mut events = Events::of_links_and_removals().unwrap();
+        let mut events = Events::open().unwrap();
         let [lingering, gone, v6] = ["10.9.0.101", "10.9.0.102", "fd00:9::102"].map(|text| text.parse().unwrap());
         let (lease, all) = (Duration::from_secs(60), [lingering, gone, v6]);
         assert_eq!(netlink.acquire(eth0, &all, lease).await, []);
