@@ -1,8 +1,8 @@
 //! The agent's sockets: a datagram in, the agent's answer out, from the address that was asked.
 //!
 //! Each socket has a thread that sleeps in the kernel until somebody asks: an answer waits for no other task of the daemon,
-//! and costs two system calls. A SET that is right becomes commands, on the same way into the event loop as those of
-//! raisctl; its answer leaves when the node accepted them. Meanwhile others are answered.
+//! and costs two system calls, however many ask at once. A SET that is right becomes commands, on the same way into the
+//! event loop as those of raisctl; its answer leaves when the node accepted them. Meanwhile others are answered.
 
 use super::engine_file;
 use super::event_loop::Mailbox;
@@ -13,6 +13,7 @@ use super::notifier::Teller;
 use super::surveyor::LastAsked;
 use crate::config::model::Snmp;
 use crate::machine::Machine;
+use crate::os::batch::{Batch, Question};
 use crate::os::clock;
 use crate::os::datagram::{Asked, DatagramError, DatagramSocket};
 use crate::os::store::Store;
@@ -24,6 +25,7 @@ use rais_core::io::Command;
 use rais_core::notification::Notification;
 use rais_core::time::Instant;
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -237,69 +239,95 @@ impl Drop for SnmpServer {
 fn serve(shared: &Arc<Shared>, socket: &Arc<DatagramSocket>, tasks: &Handle) {
     // A busy box is when somebody asks. Refused: the event loop warns of that already.
     let _ = process::run_thread_sooner();
-    let mut buffer = vec![0; MAX_REQUEST];
-    let mut reply = Vec::new();
+    let mut batch = Batch::new(MAX_REQUEST);
     loop {
-        let asked = match socket.receive(&mut buffer) {
-            Ok(Some(asked)) => asked,
-            Ok(None) => return,
+        match socket.receive(&mut batch) {
+            Ok(true) => {}
+            Ok(false) => return,
             Err(error) => {
                 tracing::debug!(address = %socket.address(), %error, "the agent's socket");
                 std::thread::sleep(PAUSE);
                 continue;
             }
-        };
-        let figures = &shared.figures;
-        figures.snmp_in.fetch_add(1, Ordering::Relaxed);
-        let datagram = buffer.get(..asked.length).unwrap_or_default();
-        let now = clock::now();
+        }
         let snapshot = Arc::clone(&shared.sources.snapshots.borrow());
         let machine = Arc::clone(&shared.sources.machines.borrow());
-        let (answered, doubtful) = {
-            let mut agent = shared.agent.lock().unwrap_or_else(PoisonError::into_inner);
-            agent.look_at(&machine);
-            let before = agent.counters().authentication_failures;
-            let answered = agent.answer(datagram, asked.by.ip(), &snapshot, now, &mut reply);
-            (answered, agent.counters().authentication_failures != before)
-        };
-        if doubtful {
-            shared.doubts.lock().unwrap_or_else(PoisonError::into_inner).about(asked.by.ip(), now);
+        let now = clock::now();
+        for question in batch.questions_mut() {
+            if let Some(pending) = answer(shared, question, &snapshot, &machine, now) {
+                carry_out_later(shared, socket, tasks, pending, question.asked);
+            }
         }
-        if answered.is_ok() {
+        let sent = socket.answer_all(&batch, |asked, error| not_sent(shared, asked, &error));
+        shared.figures.snmp_out.fetch_add(sent as u64, Ordering::Relaxed);
+    }
+}
+
+/// Works on a question. What is left in its answer is to be sent; what is returned is a SET that is to be carried out.
+fn answer(
+    shared: &Shared,
+    question: &mut Question,
+    snapshot: &Arc<Snapshot>,
+    machine: &Arc<Machine>,
+    now: Instant,
+) -> Option<Box<Pending>> {
+    let mut reply = std::mem::take(&mut question.answer);
+    let (by, figures) = (question.asked.by, &shared.figures);
+    figures.snmp_in.fetch_add(1, Ordering::Relaxed);
+    let (answered, doubtful) = {
+        let mut agent = shared.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        agent.look_at(machine);
+        let before = agent.counters().authentication_failures;
+        let answered = agent.answer(question.datagram(), by.ip(), snapshot, now, &mut reply);
+        (answered, agent.counters().authentication_failures != before)
+    };
+    question.answer = reply;
+    if doubtful {
+        shared.doubts.lock().unwrap_or_else(PoisonError::into_inner).about(by.ip(), now);
+    }
+    match answered {
+        Ok(answered) => {
             shared.asked.note(now);
+            match answered {
+                Answered::Now => None,
+                Answered::Once(pending) => Some(pending),
+            }
         }
-        match answered {
-            Ok(Answered::Now) => send(shared, socket, &asked, &reply),
-            Ok(Answered::Once(pending)) => {
-                let Ok(place) = Arc::clone(&shared.pending).try_acquire_owned() else {
-                    shared.agent.lock().unwrap_or_else(PoisonError::into_inner).settle(&pending, false);
-                    figures.snmp_dropped.fetch_add(1, Ordering::Relaxed);
-                    continue;
-                };
-                let (shared, socket) = (Arc::clone(shared), Arc::clone(socket));
-                tasks.spawn(async move {
-                    let reply = carry_out(&shared, *pending, &asked).await;
-                    send(&shared, &socket, &asked, &reply);
-                    drop(place);
-                });
-            }
-            Err(cause) => {
-                tracing::debug!(by = %asked.by, %cause, "a request was not answered");
-                figures.snmp_dropped.fetch_add(1, Ordering::Relaxed);
-            }
+        Err(cause) => {
+            tracing::debug!(%by, %cause, "a request was not answered");
+            figures.snmp_dropped.fetch_add(1, Ordering::Relaxed);
+            None
         }
     }
 }
 
-fn send(shared: &Shared, socket: &DatagramSocket, asked: &Asked, reply: &[u8]) {
-    let counter = match socket.answer(asked, reply) {
-        Ok(()) => &shared.figures.snmp_out,
-        Err(error) => {
-            tracing::debug!(by = %asked.by, at = %asked.at, %error, "an answer was not sent");
-            &shared.figures.snmp_dropped
-        }
+fn not_sent(shared: &Shared, asked: &Asked, error: &io::Error) {
+    tracing::debug!(by = %asked.by, at = %asked.at, %error, "an answer was not sent");
+    shared.figures.snmp_dropped.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Has a SET carried out and answered, if there are not too many already.
+fn carry_out_later(
+    shared: &Arc<Shared>,
+    socket: &Arc<DatagramSocket>,
+    tasks: &Handle,
+    pending: Box<Pending>,
+    asked: Asked,
+) {
+    let Ok(place) = Arc::clone(&shared.pending).try_acquire_owned() else {
+        shared.agent.lock().unwrap_or_else(PoisonError::into_inner).settle(&pending, false);
+        shared.figures.snmp_dropped.fetch_add(1, Ordering::Relaxed);
+        return;
     };
-    counter.fetch_add(1, Ordering::Relaxed);
+    let (shared, socket) = (Arc::clone(shared), Arc::clone(socket));
+    tasks.spawn(async move {
+        let reply = carry_out(&shared, *pending, &asked).await;
+        match socket.answer(&asked, &reply) {
+            Ok(()) => drop(shared.figures.snmp_out.fetch_add(1, Ordering::Relaxed)),
+            Err(error) => not_sent(&shared, &asked, &error),
+        }
+        drop(place);
+    });
 }
 
 /// Has the changes of a SET carried out, all or none, and returns the answer.

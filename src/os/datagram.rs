@@ -4,13 +4,13 @@
 //! them for seconds only. So the destination of every datagram is asked of the kernel (`IP_PKTINFO`, RFC 3542) and
 //! handed back with the reply. It knows datagrams, not what is in them.
 
-use nix::cmsg_space;
+use super::batch::{self, Batch};
 use nix::errno::Errno;
+use nix::sys::socket;
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
-use nix::sys::socket::{self, ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrStorage};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
@@ -51,7 +51,7 @@ pub struct Asked {
     /// The address it was sent to; the answer leaves from it.
     pub at: IpAddr,
     /// Kernel index of the interface it came in on: a link-local answer needs it.
-    interface_index: u32,
+    pub(super) interface_index: u32,
 }
 
 impl DatagramSocket {
@@ -72,19 +72,20 @@ impl DatagramSocket {
         self.address
     }
 
-    /// Waits for the next datagram; `None` once it is closed.
+    /// Waits for a datagram, and takes those that have come besides, as many as the batch has room for. `false` once it is
+    /// closed.
     ///
     /// # Errors
     /// The kernel's; the next call may succeed.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Asked>> {
+    pub fn receive(&self, batch: &mut Batch) -> io::Result<bool> {
         loop {
-            let received = receive(self.socket.as_raw_fd(), buffer);
+            let received = batch.receive(self.socket.as_raw_fd());
             if self.closed.load(Ordering::Acquire) {
-                return Ok(None);
+                return Ok(false);
             }
             match received {
                 Err(Errno::EINTR) => {}
-                other => return other.map(Some).map_err(io::Error::from),
+                other => return other.map(|()| true).map_err(io::Error::from),
             }
         }
     }
@@ -102,29 +103,17 @@ impl DatagramSocket {
     /// # Errors
     /// The kernel's: no route, no buffer, or the address that was asked is not this box's any more.
     pub fn answer(&self, asked: &Asked, datagram: &[u8]) -> io::Result<()> {
-        let (fd, slices, flags) = (self.socket.as_raw_fd(), [IoSlice::new(datagram)], MsgFlags::MSG_DONTWAIT);
-        let sent = match (asked.by, asked.at) {
-            (SocketAddr::V4(to), IpAddr::V4(from)) => {
-                let info = libc::in_pktinfo {
-                    ipi_ifindex: 0,
-                    ipi_spec_dst: libc::in_addr { s_addr: u32::from(from).to_be() },
-                    ipi_addr: libc::in_addr { s_addr: 0 },
-                };
-                let to = SockaddrIn::from(to);
-                socket::sendmsg(fd, &slices, &[ControlMessage::Ipv4PacketInfo(&info)], flags, Some(&to))
-            }
-            (SocketAddr::V6(to), IpAddr::V6(from)) => {
-                let link_local = to.ip().is_unicast_link_local();
-                let info = libc::in6_pktinfo {
-                    ipi6_addr: libc::in6_addr { s6_addr: from.octets() },
-                    ipi6_ifindex: if link_local { asked.interface_index } else { 0 },
-                };
-                let to = SockaddrIn6::from(to);
-                socket::sendmsg(fd, &slices, &[ControlMessage::Ipv6PacketInfo(&info)], flags, Some(&to))
-            }
-            _ => Err(Errno::EAFNOSUPPORT),
-        };
-        sent.map(drop).map_err(io::Error::from)
+        let mut result = Ok(());
+        batch::send(self.socket.as_raw_fd(), std::iter::once((asked, datagram)), |_, error| result = Err(error.into()));
+        result
+    }
+
+    /// Answers every datagram of a batch for which there is an answer, as [`answer`](Self::answer) does, and tells which
+    /// of them failed. Returns how many were sent.
+    pub fn answer_all(&self, batch: &Batch, mut failed: impl FnMut(&Asked, io::Error)) -> usize {
+        let answers = batch.questions().map(|question| (&question.asked, &*question.answer));
+        let answers = answers.filter(|(_, answer)| !answer.is_empty());
+        batch::send(self.socket.as_raw_fd(), answers, |asked, error| failed(asked, error.into()))
     }
 }
 
@@ -189,35 +178,6 @@ fn open_socket(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn receive(fd: i32, buffer: &mut [u8]) -> Result<Asked, Errno> {
-    let mut control = cmsg_space!(libc::in_pktinfo, libc::in6_pktinfo);
-    let mut slices = [IoSliceMut::new(buffer)];
-    let message = socket::recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut control), MsgFlags::empty())?;
-    let address = message.address.ok_or(Errno::EAFNOSUPPORT)?;
-    let by = match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
-        (Some(v4), _) => SocketAddr::from((v4.ip(), v4.port())),
-        // The scope is part of a link-local address: without it the answer has no way.
-        (None, Some(v6)) => std::net::SocketAddrV6::new(v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id()).into(),
-        (None, None) => return Err(Errno::EAFNOSUPPORT),
-    };
-    let mut asked = None;
-    for control in message.cmsgs()? {
-        match control {
-            ControlMessageOwned::Ipv4PacketInfo(info) => {
-                let at = Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr));
-                asked = Some((IpAddr::from(at), u32::try_from(info.ipi_ifindex).unwrap_or(0)));
-            }
-            ControlMessageOwned::Ipv6PacketInfo(info) => {
-                asked = Some((IpAddr::from(Ipv6Addr::from(info.ipi6_addr.s6_addr)), info.ipi6_ifindex));
-            }
-            _ => {}
-        }
-    }
-    let (at, interface_index) = asked.ok_or(Errno::EPROTO)?;
-    let truncated = message.flags.contains(MsgFlags::MSG_TRUNC);
-    Ok(Asked { length: message.bytes, truncated, by, at, interface_index })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,10 +193,12 @@ mod tests {
             let asked_at = SocketAddr::new(asked_at.parse().unwrap(), server.address().port());
             let client = UdpSocket::bind(client).unwrap();
             client.send_to(b"question", asked_at).unwrap();
-            let mut buffer = [0; 4];
-            let asked = server.receive(&mut buffer).unwrap().unwrap();
+            let mut batch = Batch::new(4);
+            assert!(server.receive(&mut batch).unwrap());
+            let question = batch.questions().next().unwrap();
+            let asked = question.asked;
             assert_eq!((asked.at, asked.by), (asked_at.ip(), client.local_addr().unwrap()));
-            assert!(asked.truncated && asked.length == 4);
+            assert!(asked.truncated && question.datagram() == b"ques");
             server.answer(&asked, b"answer").unwrap();
             let mut buffer = [0; 100];
             let (length, from) = client.recv_from(&mut buffer).unwrap();
@@ -245,14 +207,73 @@ mod tests {
     }
 
     #[test]
+    fn of_many_that_wait_each_is_answered_from_where_it_was_asked_and_one_that_can_not_be_keeps_no_other_from_it() {
+        let server = DatagramSocket::open("0.0.0.0:0".parse().unwrap()).unwrap();
+        let clients: Vec<_> = (0..40_u8).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        let asked_at = |number: u8| SocketAddr::from(([127, 0, 0, 2 + number % 5], server.address().port()));
+        for (client, number) in clients.iter().zip(0..) {
+            client.send_to(&[number; 5], asked_at(number)).unwrap();
+        }
+        let (mut batch, mut seen, mut sent, mut failures) = (Batch::new(64), 0, 0, Vec::new());
+        while seen < clients.len() {
+            assert!(server.receive(&mut batch).unwrap());
+            for question in batch.questions_mut() {
+                let number = question.datagram()[0];
+                assert_eq!(question.asked.by, clients[usize::from(number)].local_addr().unwrap());
+                question.answer.clear();
+                match number {
+                    // Nothing to say.
+                    3 => {}
+                    // Longer than any datagram.
+                    7 => question.answer.resize(70_000, number),
+                    _ => question.answer.resize(usize::from(number) + 1, number),
+                }
+                seen += 1;
+            }
+            sent += server.answer_all(&batch, |asked, _| failures.push(asked.by));
+        }
+        assert_eq!((sent, failures), (38, vec![clients[7].local_addr().unwrap()]));
+        for (client, number) in clients.iter().zip(0..).filter(|(_, number)| ![3, 7].contains(number)) {
+            let mut buffer = [0; 100];
+            let (length, from) = client.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[..length], from), (&*vec![number; usize::from(number) + 1], asked_at(number)));
+        }
+    }
+
+    #[test]
+    fn after_many_that_came_alone_those_that_come_together_are_heard_together_and_in_their_order() {
+        let server = DatagramSocket::open("127.0.0.1:0".parse().unwrap()).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut batch = Batch::new(64);
+        let first = |batch: &Batch| batch.questions().map(|question| question.datagram()[0]).collect::<Vec<_>>();
+        for number in 0..100_u8 {
+            client.send_to(&[number], server.address()).unwrap();
+            assert!(server.receive(&mut batch).unwrap());
+            assert_eq!(first(&batch), [number]);
+        }
+        let all: Vec<u8> = (100..150).collect();
+        for number in &all {
+            client.send_to(&[*number], server.address()).unwrap();
+        }
+        let (mut heard, mut calls) = (Vec::new(), 0);
+        while heard.len() < all.len() {
+            assert!(server.receive(&mut batch).unwrap());
+            heard.extend(first(&batch));
+            calls += 1;
+        }
+        assert_eq!(heard, all);
+        assert!(calls < 20, "{calls}");
+    }
+
+    #[test]
     fn whoever_waits_for_a_datagram_is_told_that_the_socket_is_closed_and_the_port_is_free() {
         for listen in ["127.0.0.1:0", "[::1]:0"] {
             let server = Arc::new(DatagramSocket::open(listen.parse().unwrap()).unwrap());
             let (address, waiting) = (server.address(), Arc::clone(&server));
-            let thread = std::thread::spawn(move || waiting.receive(&mut [0; 4]).unwrap().is_none());
+            let thread = std::thread::spawn(move || !waiting.receive(&mut Batch::new(4)).unwrap());
             server.close();
             assert!(thread.join().unwrap());
-            assert!(server.receive(&mut [0; 4]).unwrap().is_none(), "and it stays closed");
+            assert!(!server.receive(&mut Batch::new(4)).unwrap(), "and it stays closed");
             drop(server);
             DatagramSocket::open(address).unwrap();
         }

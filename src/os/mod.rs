@@ -6,6 +6,7 @@
 //! kernel?".
 
 pub mod announce;
+pub mod batch;
 pub mod bundle;
 mod checksum;
 pub mod claims;

@@ -311,10 +311,11 @@ impl Delivery {
                 if scan.community != community.as_slice() {
                     return Err(Stray::Foreign);
                 }
-                if scan.pdu != tag::RESPONSE {
+                if scan.pdu.pdu != tag::RESPONSE {
                     return Err(Stray::NotAResponse);
                 }
-                (scan.request_id, scan.second)
+                let [request_id, status, _] = scan.pdu.fields;
+                (request_id, status)
             }
             Security::User { user, level, .. } if self.params.kind == Kind::Inform => {
                 let opened = self.peer.open(datagram, user, *level, now).map_err(|_| Stray::Foreign)?;

@@ -14,10 +14,10 @@ use super::value::Value;
 /// [`ScanError`], as for version 2c, and for what version 1 does not have.
 pub(super) fn scan(datagram: &[u8]) -> Result<Scan<'_>, ScanError> {
     let scan = ber::scan_community(datagram, VERSION_1)?;
-    if !matches!(scan.pdu, tag::GET..=tag::SET) {
+    if !matches!(scan.pdu.pdu, tag::GET..=tag::SET) {
         return Err(ScanError::Malformed("no PDU of version 1"));
     }
-    if bindings(scan.bindings).any(|(_, kind, _)| !has_type(kind)) {
+    if bindings(scan.pdu.bindings).any(|(_, kind, _)| !has_type(kind)) {
         return Err(ScanError::Malformed("a value of a type that version 1 does not have"));
     }
     Ok(scan)

@@ -3,7 +3,7 @@
 
 use super::super::Kit;
 use super::super::progress::{Display, Progress};
-use super::client::Client;
+use super::client::{self, Client};
 use super::user::User;
 use crate::interrupt::wait_for;
 use crate::lab::{Namespace, Process, directory};
@@ -127,6 +127,11 @@ impl Agent {
         namespace.inside(|| Client::local(self.port, COMMUNITY))
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Processor time of all its threads so far, those that have ended too, to the nanosecond.
     pub fn processor_time(&self) -> Result<Duration> {
         let clock = clock_getcpuclockid(Pid::from_raw(self.process.id().cast_signed())).context("no clock")?;
@@ -151,14 +156,20 @@ impl Agent {
 }
 
 /// What the kernel takes to hand a process a datagram and to take one from it, in microseconds: the processor time of a
-/// thread that sends back what it hears, while so many are on their way at a time.
+/// thread that sends back what it hears, one by one, while so many are on their way at a time, from clients by turns.
 pub fn kernel_share(namespace: &Namespace, count: usize, open: usize) -> Result<f64> {
-    let socket = || namespace.inside(|| Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?));
-    let (echo, client) = (socket()?, socket()?);
-    for socket in [&echo, &client] {
-        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-    }
-    client.connect(echo.local_addr()?)?;
+    let socket = || {
+        namespace.inside(|| {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+            Ok(socket)
+        })
+    };
+    let echo = socket()?;
+    let clients = (0..client::SOURCES).map(|_| socket()).collect::<Result<Vec<_>>>()?;
+    let agent = echo.local_addr()?;
+    clients.iter().try_for_each(|client| client.connect(agent))?;
+    let by_turns = || clients.iter().cycle().take(open);
     let spent = || ClockId::CLOCK_THREAD_CPUTIME_ID.now().map(Duration::from);
     let rounds = count / open;
     std::thread::scope(|scope| {
@@ -171,10 +182,10 @@ pub fn kernel_share(namespace: &Namespace, count: usize, open: usize) -> Result<
             Ok((spent()? - before).as_secs_f64() * 1e6 / (rounds * open) as f64)
         });
         for _ in 0..rounds {
-            for _ in 0..open {
+            for client in by_turns() {
                 client.send(&[0; 44])?;
             }
-            for _ in 0..open {
+            for client in by_turns() {
                 client.recv(&mut [0; 1500])?;
             }
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// An answer that takes longer has been lost. An agent that reads its tables anew while a question waits is given time.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The client speaks from so many addresses by turns where it can: an agent may limit what one source asks.
-const SOURCES: u8 = 8;
+pub const SOURCES: u8 = 8;
 /// How many questions are made in advance, to be asked again and again.
 const QUESTIONS: i64 = 250;
 
