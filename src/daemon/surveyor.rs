@@ -304,7 +304,10 @@ mod tests {
     async fn the_running_machine_is_surveyed() {
         let netlink = Netlink::connect().unwrap();
         let mut survey = Survey::new(clock::now()).sample(clock::now(), true).await;
+        assert_eq!(survey.list(&Netlink::gone(), clock::now()).await, Err(NetlinkError::GivenUp));
+        assert!(survey.stale, "it is tried again");
         survey.list(&netlink, clock::now()).await.unwrap();
+        assert!(!survey.stale);
         let machine = survey.picture();
         let loopback = machine.interfaces.iter().find(|interface| interface.name == "lo").unwrap();
         assert_eq!((loopback.kind, machine.interface(loopback.index)), (InterfaceKind::Loopback, Some(loopback)));

@@ -243,6 +243,14 @@ fn marks_addresses(release: &str) -> bool {
 }
 
 #[cfg(test)]
+impl Netlink {
+    /// As if its thread had gone.
+    pub(crate) fn gone() -> Self {
+        Self(mpsc::unbounded_channel().0)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
