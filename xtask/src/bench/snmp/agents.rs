@@ -11,8 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, UdpSocket};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub const PHRASES: [&str; 2] = ["bench authentication", "bench privacy"];
 pub const OURS: u16 = 161;
 /// Where snmpd listens.
 pub const THEIRS: u16 = 1161;
+/// Where raisd sends traps, in its own namespace; of box states alone, which do not change by themselves.
+pub const RECEIVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10162);
 /// raisd's engine, in hexadecimal.
 const ENGINE: &str = "80007ed905000000000000000000000001";
 /// How long 10,000 addresses may take to be on the interface.
@@ -53,7 +56,7 @@ impl Programs {
 pub struct Agent {
     process: Process,
     port: u16,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// A namespace with a segment that nobody else is on, and a second NIC for addresses that come and go.
@@ -98,7 +101,7 @@ impl Agent {
             let shown = namespace.run("ip", &["-o", "-4", "addr", "show", "dev", "lan"], "")?;
             Ok((shown.lines().count() > addresses).then_some(()))
         })?;
-        Ok(Self { process, port: OURS, _directory: directory })
+        Ok(Self { process, port: OURS, directory })
     }
 
     /// snmpd, for what its namespace has.
@@ -119,7 +122,15 @@ impl Agent {
         command.env("SNMP_PERSISTENT_DIR", path("kept")).args(["-f", "-Ln", "-C", "-c"]);
         command.arg(path("snmpd.conf")).arg("-p").arg(path("pid")).arg(format!("udp:0.0.0.0:{THEIRS}"));
         let process = Process::start("snmpd", command, &path("snmpd.log"))?;
-        Ok(Self { process, port: THEIRS, _directory: directory })
+        Ok(Self { process, port: THEIRS, directory })
+    }
+
+    /// Has raisd carry out an order, or tell something; gives what `raisctl` printed.
+    pub fn order(&self, raisctl: &Path, arguments: &[&str]) -> Result<String> {
+        let socket = self.directory.path().join("socket");
+        let output = Command::new(raisctl).arg("--socket").arg(socket).args(arguments).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// A client of it, to be used from anywhere.
@@ -203,7 +214,9 @@ fn rais_toml(addresses: usize, agent: bool) -> String {
     let known = match agent {
         true => format!(
             "engine_id = \"{ENGINE}\"\n[[snmp.community]]\nfile = \"secrets/community\"\n[[snmp.user]]\n\
-             name = \"{USER}\"\nauthentication = \"SHA-256\"\nprivacy = \"AES-128\"\nfile = \"secrets/user.keys\"\n"
+             name = \"{USER}\"\nauthentication = \"SHA-256\"\nprivacy = \"AES-128\"\nfile = \"secrets/user.keys\"\n\
+             [[snmp.receiver]]\naddress = \"{RECEIVER}\"\ncommunity_file = \"secrets/community\"\n\
+             only = [\"HostStateChange\"]\nthrottle = \"0ms\"\n"
         ),
         false => String::new(),
     };

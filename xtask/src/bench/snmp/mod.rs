@@ -7,6 +7,7 @@
 mod agents;
 mod client;
 mod figures;
+mod notified;
 mod placement;
 mod polled;
 mod user;
@@ -54,7 +55,7 @@ const LATENCY: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(5);
 
 /// Figures of which the progress is shown.
-const FIGURES: usize = 10;
+const FIGURES: usize = 11;
 
 /// sysUpTime.0
 const SYS_UP_TIME: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 3, 0];
@@ -101,6 +102,8 @@ defaults; raisd is built as boxes carry it, all else as it comes.
   agents and the client that measures go before (nice -10), because on a box nobody else is there. All use all processors.
 - Memory of ours is what raisd with its agent and 10,000 service addresses has more (RssAnon) than another that was started
   at the same time with the same and no agent, after each round of walks; of snmpd it is all of the process.
+- A trap: of a box state, of a box that raisctl quiesces and puts to work again by turns. When that happened is what the
+  event table says, when the trap came the kernel's stamp on it.
 - A dead box: three boxes as in `docs/failover.md`, of which the one that serves loses its power, by turns while nobody
   asks and while every box is asked for sysUpTime.0 2,000 times a second and four walks of everything go on at it, from
   6 s before to the end of the silence; a walk waits 1 ms between two questions, and the managers run with the lowest
@@ -164,6 +167,7 @@ fn measure(rounds: u32, programs: &Programs) -> Result<Figures> {
     figures.beside_snmpd.extend(lines);
     figures.notes.push(note);
     figures.beside_snmpd.extend(tables(rounds, programs)?);
+    figures.beside_snmpd.push(notified::delay(rounds, programs)?);
     let (line, notes) = polled::failover(rounds * PAIRS, programs)?;
     figures.beside_silence.push(line);
     figures.notes.extend(notes);
