@@ -18,6 +18,8 @@ pub(crate) struct Candidate {
     pub(crate) id: IdAddress,
     /// Live, reachable, ok and not quiesced: it may be given addresses.
     pub(crate) available: bool,
+    /// All that but reachable: when it was heard last. It is given nothing, and may since be doing what it was told.
+    pub(crate) out_of_reach: Option<Instant>,
     /// It has no preferred address.
     pub(crate) spare: bool,
     /// It wants to be rid of what it serves.
@@ -141,6 +143,7 @@ mod tests {
                     healthy_since: None,
                     damped_for: Duration::ZERO,
                     heard_us: None,
+                    out_of_reach: None,
                     addresses: word[at + 1..].parse().unwrap(),
                 }
             })

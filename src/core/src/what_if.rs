@@ -97,6 +97,7 @@ fn candidate(host: &HostView) -> Candidate {
         healthy_since: None,
         damped_for: core::time::Duration::ZERO,
         heard_us: None,
+        out_of_reach: None,
         addresses: 0,
     }
 }

@@ -158,6 +158,7 @@ mod tests {
             healthy_since: None,
             damped_for: Duration::ZERO,
             heard_us: None,
+            out_of_reach: None,
             addresses: served.iter().map(|(_, holder)| u32::from(*holder == n)).sum(),
         };
         let situation = Situation {

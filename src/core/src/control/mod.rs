@@ -341,6 +341,13 @@ impl Control {
             if available && situation.now < choice.deadline {
                 return self.acquire(address, plan, situation, decisions);
             }
+            let out_of_reach = situation.candidate(choice.host).and_then(|candidate| candidate.out_of_reach);
+            let may_obey =
+                out_of_reach.is_some_and(|heard| choice.told.may_be_unheard_at(heard, situation.params.beat));
+            if may_obey && situation.now < choice.deadline {
+                // It may have said that it acquires, and that was lost: nobody else does before it is heard again (S-1).
+                return self.wake(choice.deadline.min(situation.now + situation.params.beat / 4));
+            }
             if available {
                 plan.did_not_show(choice.host, situation.now);
             }

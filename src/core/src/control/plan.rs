@@ -41,6 +41,11 @@ impl Told {
         self.last.is_none()
     }
 
+    /// It was given, and what the box said last, heard at that time, may have been said before it was there.
+    pub(super) fn may_be_unheard_at(&self, heard: Instant, beat: Duration) -> bool {
+        self.last.is_some_and(|last| heard < last + beat / 8)
+    }
+
     /// When it is due.
     pub(super) fn next(&self, beat: Duration) -> Instant {
         let Some(last) = self.last else { return Instant::ZERO };

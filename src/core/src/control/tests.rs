@@ -12,6 +12,8 @@ struct Bench {
     preferred: Option<u8>,
     unavailable: Vec<u8>,
     draining: Vec<u8>,
+    /// When they were heard last; they are unavailable, too.
+    out_of_reach: BTreeMap<u8, u64>,
     complete: bool,
 }
 
@@ -22,6 +24,7 @@ fn bench() -> Bench {
         preferred: Some(1),
         unavailable: Vec::new(),
         draining: Vec::new(),
+        out_of_reach: BTreeMap::new(),
         complete: true,
     }
 }
@@ -39,6 +42,7 @@ impl Bench {
             healthy_since: available.then_some(ms(0)),
             damped_for: Duration::ZERO,
             heard_us: Some(now),
+            out_of_reach: self.out_of_reach.get(&n).map(|heard| ms(*heard)),
             addresses: 0,
         }
     }
@@ -176,6 +180,23 @@ fn that_nobody_can_serve_is_said_once_after_the_dead_interval_and_again_after_it
     bench.unavailable = [1, 2, 3].into();
     bench.pass(1000, "");
     assert_eq!(bench.pass(1300, ""), ["cannot assign"]);
+}
+
+#[test]
+fn a_box_that_fell_silent_after_its_order_may_have_obeyed_and_is_waited_for() {
+    // It was told at 0 ms and is out of reach at 200 ms, heard last then: and nobody else is told before its deadline, or
+    // at once, because it said later that it does not acquire the address.
+    for (heard, orders) in [(5, &[][..]), (12, &[]), (13, &["+3 unserved"])] {
+        let mut bench = bench();
+        assert_eq!(bench.pass(0, ""), ["+1 unserved"]);
+        (bench.unavailable, bench.out_of_reach) = ([1].into(), [(1, heard)].into());
+        assert_eq!(bench.pass(200, ""), orders, "heard at {heard} ms");
+        assert_eq!(bench.pass(500, ""), ["+3 unserved"], "heard at {heard} ms");
+    }
+    let mut bench = bench();
+    assert_eq!(bench.pass(0, ""), ["+1 unserved"]);
+    bench.unavailable = [1].into();
+    assert_eq!(bench.pass(200, ""), ["+3 unserved"], "it is dead, or says that it is unwell");
 }
 
 #[test]

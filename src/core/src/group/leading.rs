@@ -178,15 +178,18 @@ impl Group {
             healthy_since: self.healthy_since,
             damped_for: self.damping_of(&self.own_flaps, now),
             heard_us: Some(now),
+            out_of_reach: None,
             addresses: 0,
         };
         let other = |(id, host): (IdAddress, &Host)| {
             let status = host.status.as_ref()?;
             let takes = host.state == HostState::Up
                 || self.identity.planted.is(Mutation::IgnoreQuiesce) && host.state == HostState::Quiesced;
+            let (takes, reachable) = (takes && host.entry.is_some(), host.reachable(self.params.dead_after, now));
             Some(Candidate {
                 id,
-                available: takes && host.entry.is_some() && host.reachable(self.params.dead_after, now),
+                available: takes && reachable,
+                out_of_reach: (takes && !reachable).then_some(host.heard),
                 spare: status.spare,
                 draining: status.draining,
                 load: status.load,
