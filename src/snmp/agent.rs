@@ -7,7 +7,7 @@ use super::ber::{self, Scan, ScanError, VERSION_1, VERSION_2C, VERSION_3, tag};
 use super::community::{Communities, Community, Principal};
 use super::counters::{Counters, Dropped};
 use super::limit::{DEFAULT_REQUESTS_PER_SECOND, Limit};
-use super::message::{Operation, Request, message_octets, message_of};
+use super::message::{self, Operation, Request, digestible, message_octets, message_of};
 use super::pdu::{Verdict, Work};
 use super::prepared::{Prepared, Served};
 use super::rais_mib::{DeliverySource, EventSource, Events};
@@ -241,7 +241,7 @@ impl Agent {
             (version @ (VERSION_1 | VERSION_2C), v3) if version == VERSION_2C || self.allow_v1 => {
                 let picture = Picture { snapshot, local: v3.as_ref().map(|v3| &v3.local), now };
                 let scan = if version == VERSION_2C { ber::scan(datagram)? } else { v1::scan(datagram)? };
-                respond_to_community(&mut self.worker, &self.communities, &scan, source, picture, reply)
+                respond_to_community(&mut self.worker, &self.communities, datagram, &scan, source, picture, reply)
             }
             (VERSION_3, Some(V3 { local, salts, decrypted })) => {
                 let picture = Picture { snapshot, local: Some(local), now };
@@ -296,14 +296,16 @@ impl Around for InCommunity<'_> {
 fn respond_to_community(
     worker: &mut Worker,
     communities: &Communities,
+    datagram: &[u8],
     scan: &Scan<'_>,
     source: IpAddr,
     picture: Picture<'_>,
     reply: &mut Vec<u8>,
 ) -> Result<Answered, Dropped> {
     let principal = communities.authenticate(scan.community, source).ok_or(Dropped::BadCommunity)?;
+    let decodable = digestible(datagram, scan);
+    let request = message::decode(&decodable)?.ok_or(Dropped::UnexpectedPdu)?;
     let Scan { version, community, pdu } = *scan;
-    let request = Request::of(&pdu).ok_or(Dropped::UnexpectedPdu)?;
     if request.operation == Operation::Set && principal.write.is_empty() {
         worker.counters.bad_community_uses += 1;
     }

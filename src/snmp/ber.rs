@@ -1,10 +1,9 @@
-//! A small strict scanner for BER as SNMP uses it: it allocates nothing and decides, before anybody works on it, whether a
+//! A small strict scanner for BER as SNMP uses it: it allocates nothing and decides, before any decoder runs, whether a
 //! datagram is a well-formed message.
 //!
 //! It does not know communities, objects or what is answered. It exists because `snmp-parser` accepts what RFC 3417 §8
 //! forbids (indefinite lengths, constructed strings, wrong classes, lengths that lie, trailing octets, identifiers out
-//! of range), refuses some of what it allows, and took a third of what a GET costs outside of the kernel. Rules:
-//! RFC 3417 §8, RFC 3416 §3, X.690 §8.
+//! of range) and refuses some of what it allows; see [`super::message`]. Rules: RFC 3417 §8, RFC 3416 §3, X.690 §8.
 
 use super::oid::Oid;
 use thiserror::Error;
@@ -36,7 +35,6 @@ pub(crate) mod tag {
     pub(crate) const NO_SUCH_OBJECT: u8 = 0x80;
     pub(crate) const END_OF_MIB_VIEW: u8 = 0x82;
     pub(crate) const GET: u8 = 0xa0;
-    pub(crate) const GET_NEXT: u8 = 0xa1;
     pub(crate) const RESPONSE: u8 = 0xa2;
     pub(crate) const SET: u8 = 0xa3;
     pub(crate) const GET_BULK: u8 = 0xa5;

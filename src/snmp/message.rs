@@ -1,12 +1,15 @@
-//! Messages with a community (RFC 1901 §3, RFC 1157 §4): from what the scanner found to a request, and from a response back
-//! to octets.
+//! Messages with a community (RFC 1901 §3, RFC 1157 §4): from octets to a request, and from a response back to octets.
 //!
-//! It does not know what is behind a name, nor whether a community is good. Nothing is decoded twice but the names, and
-//! nothing is copied; in the tests `snmp-parser` has to find the same in every message.
+//! It does not know what is behind a name, nor whether a community is good. `snmp-parser` decodes what the scanner let
+//! pass. It refuses three things that are legal: a community that is not UTF-8, a negative request-id, and negative
+//! fields of a GetBulkRequest (which count as 0, RFC 3416 §4.2.3). A message with one of them is decoded from a copy in
+//! which just that field is another; what is echoed is always taken from the original.
 
-use super::ber::{self, PduScan, VERSION_2C, tag};
+use super::ber::{PduScan, Scan, ScanError, VERSION_2C, tag};
 use super::oid::Oid;
 use super::value::{element_octets, integer, primitive, wrap};
+use snmp_parser::{SnmpGenericMessage, SnmpPdu, SnmpVariable, parse_snmp_generic_message};
+use std::borrow::Cow;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,33 +25,64 @@ pub(crate) enum Operation {
 }
 
 /// A request: what is asked, of which names.
-#[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) operation: Operation,
-    /// Its variable bindings, as they were scanned.
-    bindings: &'a [u8],
+    variables: Vec<SnmpVariable<'a>>,
 }
 
-impl<'a> Request<'a> {
-    /// What a PDU asks for; `None` if it is none that asks for something.
-    pub(crate) fn of(scan: &PduScan<'a>) -> Option<Self> {
-        let operation = match scan.pdu {
-            tag::GET => Operation::Get,
-            tag::GET_NEXT => Operation::GetNext,
-            tag::SET => Operation::Set,
-            tag::GET_BULK => {
-                let [_, non_repeaters, max_repetitions] = scan.fields.map(|field| usize::try_from(field).unwrap_or(0));
-                Operation::GetBulk { non_repeaters, max_repetitions }
-            }
-            _ => return None,
-        };
-        Some(Self { operation, bindings: scan.bindings })
-    }
-
+impl Request<'_> {
     /// The names, in the order of the request.
-    pub(crate) fn names(&self) -> impl Iterator<Item = Oid> + 'a {
-        ber::bindings(self.bindings).map(|(name, ..)| name)
+    pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = Oid> + '_ {
+        // The scanner has decoded every name once: none fails here.
+        self.variables.iter().map(|variable| Oid::from_octets(variable.oid.as_bytes()).unwrap_or(Oid::EMPTY))
     }
+}
+
+/// The octets to decode: the datagram itself, or a copy that snmp-parser does not refuse.
+pub(crate) fn digestible<'a>(datagram: &'a [u8], scan: &Scan<'a>) -> Cow<'a, [u8]> {
+    let refused = scan.version != VERSION_2C
+        || std::str::from_utf8(scan.community).is_err()
+        || scan.pdu.fields.iter().any(|field| *field < 0);
+    if !refused {
+        return Cow::Borrowed(datagram);
+    }
+    Cow::Owned(digestible_pdu(&scan.pdu))
+}
+
+/// The octets to decode for a PDU that came in another message: as snmp-parser has no way into a ScopedPDU, it gets a
+/// version 2c message of nobody's.
+pub(crate) fn digestible_pdu(scan: &PduScan<'_>) -> Vec<u8> {
+    let mut copy = Vec::with_capacity(scan.bindings.len() + 32);
+    message(b"", scan.pdu, scan.fields.map(|field| field.max(0)), scan.bindings, &mut copy);
+    copy
+}
+
+/// Decodes a request; `None` if the PDU is none that asks for something.
+///
+/// # Errors
+/// [`ScanError::Malformed`] if snmp-parser refuses what the scanner let pass; no such message is known.
+pub(crate) fn decode(digestible: &[u8]) -> Result<Option<Request<'_>>, ScanError> {
+    let refused = ScanError::Malformed("refused by the decoder");
+    let (_, decoded) = parse_snmp_generic_message(digestible).map_err(|_| refused)?;
+    let SnmpGenericMessage::V2(decoded) = decoded else { return Err(refused) };
+    let (operation, variables) = match decoded.pdu {
+        SnmpPdu::Generic(pdu) => {
+            let operation = match pdu.pdu_type {
+                snmp_parser::PduType::GetRequest => Operation::Get,
+                snmp_parser::PduType::GetNextRequest => Operation::GetNext,
+                snmp_parser::PduType::SetRequest => Operation::Set,
+                _ => return Ok(None),
+            };
+            (operation, pdu.var)
+        }
+        SnmpPdu::Bulk(pdu) => {
+            let [non_repeaters, max_repetitions] =
+                [pdu.non_repeaters, pdu.max_repetitions].map(|field| usize::try_from(field).unwrap_or(usize::MAX));
+            (Operation::GetBulk { non_repeaters, max_repetitions }, pdu.var)
+        }
+        SnmpPdu::TrapV1(_) => return Err(refused),
+    };
+    Ok(Some(Request { operation, variables }))
 }
 
 /// How many octets a message takes whose variable bindings take `bindings`.
@@ -101,47 +135,10 @@ pub(crate) fn pdu(tag: u8, fields: [i32; 3], bindings: &[u8], out: &mut Vec<u8>)
 
 #[cfg(test)]
 mod tests {
-    use super::super::ber::{Scan, scan};
+    use super::super::ber::scan;
     use super::super::value::{Value, binding};
     use super::*;
     use proptest::prelude::*;
-    use snmp_parser::{PduType, SnmpGenericMessage, SnmpPdu, parse_snmp_generic_message};
-
-    /// What snmp-parser finds: what is asked, and the names. It refuses three things that are legal: a community that is
-    /// not UTF-8, a negative request-id, and negative fields of a GetBulkRequest (which count as 0, RFC 3416 §4.2.3). So
-    /// it is given a message in which these are others.
-    fn theirs(scan: &Scan<'_>) -> (Option<Operation>, Vec<Oid>) {
-        let mut digestible = Vec::new();
-        message(b"", scan.pdu.pdu, scan.pdu.fields.map(|field| field.max(0)), scan.pdu.bindings, &mut digestible);
-        let (_, SnmpGenericMessage::V2(decoded)) = parse_snmp_generic_message(&digestible).unwrap() else { panic!() };
-        let (operation, variables) = match decoded.pdu {
-            SnmpPdu::Generic(pdu) => {
-                let operation = match pdu.pdu_type {
-                    PduType::GetRequest => Some(Operation::Get),
-                    PduType::GetNextRequest => Some(Operation::GetNext),
-                    PduType::SetRequest => Some(Operation::Set),
-                    _ => None,
-                };
-                (operation, pdu.var)
-            }
-            SnmpPdu::Bulk(pdu) => {
-                let [non_repeaters, max_repetitions] =
-                    [pdu.non_repeaters, pdu.max_repetitions].map(|field| field as usize);
-                (Some(Operation::GetBulk { non_repeaters, max_repetitions }), pdu.var)
-            }
-            SnmpPdu::TrapV1(_) => panic!("no PDU of version 2c"),
-        };
-        (operation, variables.iter().map(|variable| Oid::from_octets(variable.oid.as_bytes()).unwrap()).collect())
-    }
-
-    fn ours(scan: &Scan<'_>) -> (Option<Operation>, Vec<Oid>) {
-        let names = ber::bindings(scan.pdu.bindings).map(|(name, ..)| name).collect();
-        let request = Request::of(&scan.pdu);
-        if let Some(request) = request {
-            assert_eq!(request.names().collect::<Vec<_>>(), names);
-        }
-        (request.map(|request| request.operation), names)
-    }
 
     fn value() -> impl Strategy<Value = Value<'static>> {
         prop_oneof![
@@ -162,7 +159,7 @@ mod tests {
     prop_compose! {
         fn a_message()(
             community in prop::collection::vec(any::<u8>(), 0..70),
-            pdu in prop::sample::select(vec![tag::GET, tag::GET_NEXT, tag::RESPONSE, tag::SET, tag::GET_BULK, tag::TRAP, tag::REPORT]),
+            pdu in prop::sample::select(vec![tag::GET, 0xa1, tag::RESPONSE, tag::SET, tag::GET_BULK, tag::TRAP, tag::REPORT]),
             fields in any::<[i32; 3]>(),
             variables in prop::collection::vec((prop::collection::vec(any::<u32>(), 0..126), value()), 0..6),
         ) -> (Vec<u8>, u8, [i32; 3], Vec<Oid>, Vec<u8>) {
@@ -181,15 +178,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_found_and_snmp_parser_finds_it_too((community, pdu, fields, names, datagram) in a_message()) {
+        fn scanner_and_decoder_agree_on_every_legal_message((community, pdu, fields, names, datagram) in a_message()) {
             let scan = scan(&datagram).unwrap();
             prop_assert_eq!((scan.community, scan.pdu.pdu, scan.pdu.fields), (&*community, pdu, fields));
-            prop_assert_eq!(ours(&scan).1, names);
-            prop_assert_eq!(ours(&scan), theirs(&scan));
+            let digestible = digestible(&datagram, &scan);
+            let request = decode(&digestible).unwrap();
+            prop_assert_eq!(request.is_some(), matches!(pdu, tag::GET | 0xa1 | tag::SET | tag::GET_BULK));
+            if let Some(request) = request {
+                prop_assert_eq!(request.names().collect::<Vec<_>>(), names);
+                if let Operation::GetBulk { non_repeaters, max_repetitions } = request.operation {
+                    let expected = [fields[1], fields[2]].map(|field| usize::try_from(field).unwrap_or(0));
+                    prop_assert_eq!([non_repeaters, max_repetitions], expected);
+                }
+            }
         }
 
         #[test]
-        fn snmp_parser_finds_the_same_in_whatever_the_scanner_lets_pass(
+        fn the_decoder_refuses_nothing_that_the_scanner_lets_pass(
             (.., mut datagram) in a_message(),
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         ) {
@@ -198,7 +203,7 @@ mod tests {
                 datagram[at] = octet;
             }
             if let Ok(scan) = scan(&datagram) {
-                prop_assert_eq!(ours(&scan), theirs(&scan));
+                prop_assert!(decode(&digestible(&datagram, &scan)).is_ok());
             }
         }
     }

@@ -7,7 +7,7 @@ use super::super::agent::{Answered, Around, Picture, Question, Worker};
 use super::super::ber::tag;
 use super::super::community::Principal;
 use super::super::counters::{Dropped, Fault};
-use super::super::message::{self, Operation, Request, pdu_octets};
+use super::super::message::{self, Operation, pdu_octets};
 use super::super::oid::Oid;
 use super::super::pdu::ErrorStatus;
 use super::super::v1::Dialect;
@@ -79,7 +79,8 @@ impl<'a> Responder<'a> {
             }
             Err(Denied::NoGroupName | Denied::NoAccessEntry) => None,
         };
-        let request = Request::of(&asked).ok_or(Dropped::UnexpectedPdu)?;
+        let decodable = message::digestible_pdu(&asked);
+        let request = message::decode(&decodable)?.ok_or(Dropped::UnexpectedPdu)?;
         let (read, write) = rights.map_or((None, None), |rights| (rights.read, rights.write));
         let around = self.around(accepted.back);
         let needed = if request.operation == Operation::Set { write } else { read };

@@ -231,7 +231,7 @@ mod tests {
         out
     }
 
-    /// What snmp-parser refuses although it is legal: as in the tests of `message`.
+    /// What snmp-parser refuses although it is legal: see the head of `message`.
     fn is_refused_by_the_decoder(parameters: &UsmParameters<'_>, scoped: Option<&ScopedPdu<'_>>) -> bool {
         let not_text = |octets: &[u8]| std::str::from_utf8(octets).is_err();
         not_text(parameters.user)
