@@ -126,14 +126,13 @@ impl Client {
     /// Asks so many questions, of which so many are open at a time; gives how many. The last answer is looked at whole.
     pub fn gets(&self, questions: &Questions, count: usize, open: usize) -> Result<usize> {
         let (mut last, mut asked) = (Vec::new(), 0);
-        let mut cycle = questions.messages.iter().cycle();
-        let sockets = || self.sockets.iter().cycle();
+        let mut cycle = questions.messages.iter().zip(self.sockets.iter().cycle()).cycle();
         while asked < count {
             let batch: Vec<_> = cycle.by_ref().take(open.min(count - asked)).collect();
-            for ((_, message), socket) in batch.iter().zip(sockets()) {
+            for ((_, message), socket) in &batch {
                 socket.send(message)?;
             }
-            for ((id, _), socket) in batch.iter().zip(sockets()) {
+            for ((id, _), socket) in &batch {
                 last = self.receive(socket, |answer| questions.id_of(answer) == Some(*id))?;
             }
             asked += batch.len();
